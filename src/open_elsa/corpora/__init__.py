@@ -1,0 +1,1 @@
+"""Captioned source sounds: one file a data set, each an iterator of `Clip`."""

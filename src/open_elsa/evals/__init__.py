@@ -1,0 +1,1 @@
+"""Metrics, one file a task with `run(embedder, data) -> Result`, and the report."""

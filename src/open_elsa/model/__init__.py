@@ -1,0 +1,1 @@
+"""What + where: front ends, encoders, the model, its checkpoints."""

@@ -1,0 +1,1 @@
+"""Making spatial sound with words: rooms, captions, rendering, sets of scenes."""

@@ -1,0 +1,1 @@
+"""What a signal is: first-order ambisonics, files and their formats, acoustics of a response."""

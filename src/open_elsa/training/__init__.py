@@ -1,0 +1,1 @@
+"""Losses, data and the loop that make a checkpoint."""
