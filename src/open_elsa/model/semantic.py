@@ -64,17 +64,23 @@ class MobileNetEncoder(nn.Module):
             self.classifier = nn.Sequential(
                 nn.Identity(), nn.Identity(), linear, nn.Hardswish(), nn.Dropout(0.2), output
             )
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the keyword-only form
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, w: Float[Tensor, "b n"]) -> Float[Tensor, "b dim"]:
+        """The features of waveforms, averaged over frequency and time."""
+        return self.from_log_mel(self.front_end(w))
+
+    def from_log_mel(self, mel: Float[Tensor, "b 1 bands t"]) -> Float[Tensor, "b dim"]:
+        """The same from TaggerLogMel's output, which data workers may have made."""
+        return self._map(mel).mean(-1)
 
     def frames(self, w: Float[Tensor, "b n"]) -> Float[Tensor, "b dim t"]:
         """The last feature map, averaged over frequency: one column each 0.32 s."""
-        mel: Tensor = self.front_end(w)
+        return self._map(self.front_end(w))
+
+    def _map(self, mel: Tensor) -> Tensor:
         feature_map: Tensor = self.features(mel.contiguous(memory_format=torch.channels_last))
         return feature_map.mean(2)
-
-    def forward(self, w: Float[Tensor, "b n"]) -> Float[Tensor, "b dim"]:
-        """The mean over time of `frames`."""
-        return self.frames(w).mean(-1)
 
     def tags(self, w: Float[Tensor, "b n"]) -> Float[Tensor, "b 527"]:
         """Logits of the 527 AudioSet labels, in AudioSet's order; needs with_tags=True (CheckpointError)."""
