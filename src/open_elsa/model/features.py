@@ -1,12 +1,13 @@
 """Front ends as modules with buffers: log-mel spectrograms and unit intensity, from waveforms, in float32.
 
-All tables are computed at construction and never stored in a checkpoint (persistent=False): they follow from the
-numbers in this file, so that a checkpoint can't disagree with the code that reads it.
+Tables are computed at construction and not stored in a checkpoint (persistent=False), except where they depend on
+whose weights were loaded: they follow from the numbers in this file, so that a checkpoint can't disagree with them.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -42,6 +43,90 @@ class TaggerLogMel(nn.Module):
             spectrum = _stft(emphasised, self.window, n_fft=1024, hop=320)
             power = spectrum.real.square() + spectrum.imag.square()
             return ((torch.matmul(self.mel, power) + 1e-5).log() + 4.5).div(5.0).unsqueeze(1)
+
+
+class ClapLogMel(nn.Module):
+    """LAION-CLAP's log-mel spectrogram in decibels, of a sound repeated up to 10 s.
+
+    (b, n) samples at 48 kHz, 513 ≤ n ≤ 480,000 -> (b, 1, 1001, 64) in dB, floor -100. The sound is repeated as often
+    as it fits whole and padded with zeros ("repeatpad"); STFT 1024 with a periodic Hann every 480 samples, centred;
+    power; 64 triangles from 0 to 14 kHz. scale "slaney" is what LAION's unfused checkpoints were trained on, "htk"
+    what the fused ones were. The triangles are stored in checkpoints, as they belong to the weights.
+    Raises AudioError for other lengths. Tested equal to transformers' ClapFeatureExtractor.
+    """
+
+    sample_rate = 48000
+    samples = 480000
+    window: Tensor
+    mel: Tensor
+
+    def __init__(self, scale: Literal["slaney", "htk"] = "slaney") -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(1024), persistent=False)
+        self.register_buffer("mel", torch.zeros(64, 513))
+        self.set_scale(scale)
+
+    def set_scale(self, scale: Literal["slaney", "htk"]) -> None:
+        """Change the mel scale: "slaney" for weights trained without fusion, "htk" for those trained with it."""
+        from transformers.audio_utils import mel_filter_bank
+
+        norm = "slaney" if scale == "slaney" else None
+        bank = mel_filter_bank(513, 64, 0, 14000, self.sample_rate, norm=norm, mel_scale=scale)
+        self.mel.copy_(torch.from_numpy(bank).T)
+
+    def forward(self, w: Float[Tensor, "b n"]) -> Float[Tensor, "b 1 1001 64"]:
+        """The log-mel spectrogram of waveforms; see the class for shapes and units."""
+        _check_length(w, 513)
+        if w.shape[-1] > self.samples:
+            raise AudioError(f"HTSAT takes at most {self.samples} samples (10 s), got {w.shape[-1]}; cut it in windows")
+        with torch.autocast(w.device.type, enabled=False):
+            w = repeat_pad(w.float(), self.samples)
+            spectrum = _stft(w, self.window, n_fft=1024, hop=480)
+            power = spectrum.real.square() + spectrum.imag.square()
+            decibels = 10.0 * torch.matmul(self.mel, power).clamp_min(1e-10).log10()
+            return decibels.transpose(1, 2).unsqueeze(1)
+
+
+class UnitIntensity(nn.Module):
+    """The paper's spatial input: active and reactive intensity, each scaled to unit norm per time-frequency cell.
+
+    (b, 4, n) AmbiX at 48 kHz, n ≥ 601 -> (b, 2, 3, 201, 1 + n // 300): active then reactive, components Y, Z, X,
+    each in [-1, 1], 40 Hz bins from 0 to 8 kHz. Re and Im of W*·(Y, Z, X); active points towards the source.
+    An STFT of 1200 every 300 samples is the paper's 400 / 100 at 16 kHz without resampling. Cells without energy are
+    zero. own_norm=False divides both by the norm of the active one (the public re-implementation's choice).
+    Raises AudioError for a shorter sound.
+    """
+
+    sample_rate = 48000
+    bins = 201
+    window: Tensor
+
+    def __init__(self, *, own_norm: bool = True, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.own_norm = own_norm
+        self.eps = eps
+        self.register_buffer("window", torch.hann_window(1200), persistent=False)
+
+    def forward(self, audio: Float[Tensor, "b 4 n"]) -> Float[Tensor, "b 2 3 201 t"]:
+        """The two unit intensity vectors of AmbiX sounds; see the class for shapes and units."""
+        _check_length(audio, 601)
+        with torch.autocast(audio.device.type, enabled=False):
+            spectrum = _stft(audio.float(), self.window, n_fft=1200, hop=300)[:, :, : self.bins]
+            intensity = spectrum[:, :1].conj() * spectrum[:, 1:]
+            both = torch.stack([intensity.real, intensity.imag], 1)
+            norm = torch.linalg.vector_norm(both, dim=2, keepdim=True)
+            unit: Tensor = both / (norm if self.own_norm else norm[:, :1]).clamp_min(self.eps)
+            return unit
+
+    def frames(self, samples: int) -> int:
+        """How many frames a sound of that many samples gives."""
+        return 1 + samples // 300
+
+
+def repeat_pad(x: Float[Tensor, "b n"], samples: int) -> Float[Tensor, "b m"]:
+    """Repeat a sound as often as it fits whole into `samples`, then pad with zeros (LAION-CLAP's "repeatpad")."""
+    x = x.repeat(1, max(1, samples // x.shape[-1]))
+    return nn.functional.pad(x, (0, samples - x.shape[-1]))
 
 
 def kaldi_mel_bank(

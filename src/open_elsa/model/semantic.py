@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import torch
@@ -10,7 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from open_elsa.errors import CheckpointError
-from open_elsa.model.features import TaggerLogMel
+from open_elsa.model.config import SemanticConfig
+from open_elsa.model.features import ClapLogMel, TaggerLogMel
+from open_elsa.model.pretrained import fit_weights, local_folder, read_weights
 
 TAGGER_SHA256 = "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c"
 """Of EfficientAT's mn04_as_mAP_432.pt (MIT): the only pickle this package ever opens, and only to start a training."""
@@ -174,3 +177,53 @@ def _conv(
     nn.init.kaiming_normal_(conv.weight, mode="fan_out")
     norm = nn.BatchNorm2d(out, eps=1e-3, momentum=0.01)
     return nn.Sequential(conv, norm) if activation is None else nn.Sequential(conv, norm, activation())
+
+
+class HtsatEncoder(nn.Module):
+    """The paper's encoder of what is heard: LAION-CLAP's HTSAT (transformers' ClapAudioModel), random until loaded.
+
+    (b, n) samples at 48 kHz, at most 10 s -> (b, 768). Always without fusion: a window never exceeds 10 s, where fused
+    and unfused checkpoints do the same. depths and dim of the configuration shrink it for tests; the output has
+    dim · 2^(stages - 1) features.
+    """
+
+    sample_rate = 48000
+
+    def __init__(self, config: SemanticConfig) -> None:
+        super().__init__()
+        from transformers import ClapAudioConfig, ClapAudioModel
+
+        stages = len(config.htsat_depths)
+        self.dim = config.htsat_dim * 2 ** (stages - 1)
+        self.front_end = ClapLogMel()
+        self.htsat = ClapAudioModel(
+            ClapAudioConfig(
+                hidden_size=self.dim,
+                patch_embeds_hidden_size=config.htsat_dim,
+                depths=list(config.htsat_depths),
+                num_attention_heads=[4 * 2**stage for stage in range(stages)],
+                num_hidden_layers=stages,
+                enable_fusion=False,
+            )
+        )
+
+    def forward(self, w: Float[Tensor, "b n"]) -> Float[Tensor, "b dim"]:
+        """The pooled features of waveforms."""
+        return self.from_log_mel(self.front_end(w))
+
+    def from_log_mel(self, mel: Float[Tensor, "b 1 t bands"]) -> Float[Tensor, "b dim"]:
+        """The same from ClapLogMel's output, which data workers may have made."""
+        pooled: Tensor = self.htsat(input_features=mel).pooler_output
+        return pooled
+
+    def load_pretrained(self, source: str | Path) -> None:
+        """Start from a CLAP checkpoint in a folder or the hub's cache, such as "laion/clap-htsat-fused".
+
+        Never downloads. The mel scale follows the checkpoint's preprocessor_config.json. Raises CheckpointError where
+        nothing is there or a tensor doesn't fit.
+        """
+        folder = local_folder(source)
+        fit_weights(self.htsat, read_weights(folder, "audio_model.", ""), where=str(folder))
+        preprocessor = folder / "preprocessor_config.json"
+        fused = preprocessor.is_file() and json.loads(preprocessor.read_text()).get("truncation") == "fusion"
+        self.front_end.set_scale("htk" if fused else "slaney")
