@@ -92,7 +92,7 @@ def gains(azimuth_deg: ArrayLike, elevation_deg: ArrayLike = 0.0) -> Float64:
 def encode(signal: ArrayLike, azimuth_deg: float, elevation_deg: float = 0.0) -> Float32:
     """Encode a mono signal as a plane wave from a direction.
 
-    signal: (n,) full scale +-1; returns (4, n) float32 AmbiX. Raises AudioError unless the signal is one row of samples.
+    signal: (n,) full scale +-1; returns (4, n) float32 AmbiX. Raises AudioError unless the signal is one row.
     """
     mono_signal = np.asarray(signal, dtype=np.float64)
     if mono_signal.ndim != 1:
@@ -218,7 +218,8 @@ def stft(
     padded = np.pad(x, ((0, 0), (n_fft // 2, n_fft)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::hop][:, : 1 + x.shape[1] // hop]
     spectrum = np.fft.rfft(frames * window, axis=-1)
-    return np.fft.rfftfreq(n_fft, 1.0 / sample_rate), np.moveaxis(spectrum, 1, 2)
+    frequencies_hz = np.asarray(np.fft.rfftfreq(n_fft, 1.0 / sample_rate), dtype=np.float64)
+    return frequencies_hz, np.moveaxis(spectrum, 1, 2)
 
 
 def active_intensity(foa: ArrayLike, sample_rate: int, n_fft: int | None = None, hop: int | None = None) -> Float64:
@@ -261,11 +262,9 @@ def intensity_direction(
     return total / length if length > 0 else np.zeros(3)
 
 
-def _cross_spectrum(
-    foa: ArrayLike, sample_rate: int, n_fft: int | None, hop: int | None
-) -> NDArray[np.complexfloating[Any, Any]]:
+def _cross_spectrum(foa: ArrayLike, sample_rate: int, n_fft: int | None, hop: int | None) -> NDArray[np.complex128]:
     _, spectrum = stft(_ambix(foa), sample_rate, n_fft, hop)
-    return np.conj(spectrum[0]) * spectrum[_XYZ_ROWS]
+    return np.asarray(np.conj(spectrum[0]) * spectrum[_XYZ_ROWS], dtype=np.complex128)
 
 
 def _ambix(foa: ArrayLike) -> NDArray[np.floating[Any]]:

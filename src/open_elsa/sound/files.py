@@ -1,0 +1,351 @@
+"""Sound files through libsndfile, with every failure turned into a clear AudioError and nothing ever half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from open_elsa.errors import AudioError
+
+#: Sample rates outside this range are taken for a mistake.
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
+
+#: What stands in the comment of the four-channel files that we write.
+AMBIX_COMMENT = "AmbiX first-order ambisonics: ACN channel order W Y Z X, SN3D"
+
+_BLOCK_FRAMES = 1 << 16
+_UNKNOWN_FRAMES = 1 << 48  # libsndfile reports about 2**63 where a header doesn't say
+_LOSSLESS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "CAF", "AU"}  # these seek to the exact sample
+_FORMATS = {  # suffix -> container, codec (None: the caller's choice)
+    ".wav": ("WAV", None),
+    ".flac": ("FLAC", None),
+    ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header of a sound file says; frames counts samples per channel, comment is its free text."""
+
+    path: str
+    channels: int
+    sample_rate: int
+    frames: int
+    duration_s: float
+    format: str
+    subtype: str = ""
+    comment: str = ""
+
+
+def check_rate(sample_rate: float, where: str) -> int:
+    """Return the sample rate as an int, or raise AudioError when it isn't a whole number in 1000..768000 Hz."""
+    whole = isinstance(sample_rate, (int, float, np.integer, np.floating)) and float(sample_rate).is_integer()
+    if not whole or not MIN_RATE_HZ <= sample_rate <= MAX_RATE_HZ:
+        raise AudioError(
+            f"{where}: a sample rate must be a whole number of {MIN_RATE_HZ}..{MAX_RATE_HZ} Hz, got {sample_rate!r}"
+        )
+    return int(sample_rate)
+
+
+def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_frame: int = 0) -> None:
+    """Raise AudioError naming the first bad moment when samples (c, n) hold NaN or infinity."""
+    if np.isfinite(np.sum(samples, dtype=np.float64)):  # one cheap pass for the usual case
+        return
+    bad = ~np.isfinite(samples).all(axis=0)
+    if bad.any():
+        first_s = (start_frame + int(np.argmax(bad))) / sample_rate
+        raise AudioError(
+            f"{where}: {int(bad.sum())} samples are NaN or infinite, the first at {first_s:.3f} s;"
+            " repair the recording, or set them to zero if they can be spared"
+        )
+
+
+class AudioReader:
+    """A sound file open for reading in order, block by block; a context manager.
+
+    channels, sample_rate in Hz, frames (samples per channel). Raises AudioError when the file is missing, a folder, not
+    permitted, empty, not a sound, or cut off.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        head = _first_bytes(self.path)
+        try:
+            self._file = soundfile.SoundFile(os.fspath(self.path))
+        except PermissionError as error:
+            raise AudioError(f"{self.path}: no permission to read it; check its owner and mode") from error
+        except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
+            raise AudioError(f"{self.path}: {_why_not_audio(self.path, head, error)}") from error
+        try:
+            self.channels = int(self._file.channels)
+            self.sample_rate = check_rate(self._file.samplerate, str(self.path))
+            self.notes = self._check_complete()
+            self.frames = self._count_frames(head)
+            if self.frames == 0:
+                raise AudioError(f"{self.path}: the file has a header but no samples")
+        except BaseException:
+            self._file.close()
+            raise
+        self._position = 0
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def info(self) -> AudioInfo:
+        """Give what the header says."""
+        f = self._file
+        seconds = self.frames / self.sample_rate
+        return AudioInfo(
+            str(self.path), self.channels, self.sample_rate, self.frames, seconds, f.format, f.subtype, f.comment or ""
+        )
+
+    def read(self, frames: int) -> NDArray[np.float32]:
+        """Read the next frames as (channels, frames) float32; raises AudioError when the file ends before its time."""
+        # In blocks: a header that lies about its length must not make us allocate it.
+        blocks = [self._block(min(_BLOCK_FRAMES * 16, frames - at)) for at in range(0, frames, _BLOCK_FRAMES * 16)]
+        return np.ascontiguousarray(np.concatenate(blocks, axis=0).T) if blocks else self._nothing()
+
+    def skip(self, frames: int) -> None:
+        """Go forward: by seeking where that is exact to the sample, else by decoding, so that crops equal windows."""
+        if frames > 0 and self._file.format in _LOSSLESS:
+            try:
+                self._file.seek(self._position + frames)
+            except soundfile.SoundFileError as error:
+                raise self._cut_off(self._position) from error
+            self._position += frames
+            return
+        for at in range(0, frames, _BLOCK_FRAMES):
+            self._block(min(_BLOCK_FRAMES, frames - at))
+
+    def _nothing(self) -> NDArray[np.float32]:
+        return np.zeros((self.channels, 0), dtype=np.float32)
+
+    def _block(self, frames: int) -> NDArray[np.float32]:
+        try:
+            block: NDArray[np.float32] = self._file.read(frames, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            raise self._cut_off(self._position) from error
+        except OSError as error:
+            raise AudioError(f"{self.path}: reading failed: {error}") from error
+        if len(block) < frames:
+            raise self._cut_off(self._position + len(block))
+        check_finite(block.T, self.sample_rate, str(self.path), self._position)
+        self._position += frames
+        return block
+
+    def _cut_off(self, frames: int) -> AudioError:
+        promised, got = self.frames / self.sample_rate, frames / self.sample_rate
+        return AudioError(
+            f"{self.path}: the {self._file.format} file is cut off or damaged: of the {promised:.2f} s"
+            f" that its header promises, only the first {got:.2f} s are known to be good; copy or download it again, or save its good part with another program"
+        )
+
+    def _check_complete(self) -> tuple[str, ...]:
+        """Find a cut that libsndfile only mentions in its log (WAV), or can't know (Ogg); returns notes."""
+        if self._file.format == "OGG" and not _ogg_has_last_page(self.path):
+            return ("the Ogg stream has no last page: its end may be cut off",)
+        sizes = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", self._file.extra_info, re.MULTILINE)
+        if not sizes:
+            return ()
+        promised, got = int(sizes[1]), int(sizes[2])
+        if promised >= 0x7FFF0000:  # programs that write WAV into a pipe don't know its length
+            return ()
+        if promised > got + 8 * self.channels:
+            raise AudioError(
+                f"{self.path}: the WAV file is cut off: its header promises {promised} bytes of sound, {got} are there;"
+                " copy or download it again, or save its good part with another program"
+            )
+        return ()
+
+    def _count_frames(self, head: bytes) -> int:
+        frames = int(self._file.frames)
+        guessed = self._file.format == "MP3" and not any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
+        if not guessed and 0 <= frames < _UNKNOWN_FRAMES:
+            return frames
+        counted = 0
+        try:
+            while got := len(self._file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+                counted += got
+            self._file.seek(0)
+        except soundfile.SoundFileError as error:
+            self.frames = counted
+            raise self._cut_off(counted) from error
+        return counted
+
+
+def info(path: str | Path) -> AudioInfo:
+    """Read the header of a sound file; raises AudioError as AudioReader does."""
+    with AudioReader(path) as reader:
+        return reader.info()
+
+
+def write(
+    path: str | Path,
+    samples: NDArray[Any],
+    sample_rate: int,
+    *,
+    overwrite: bool = False,
+    subtype: str = "PCM_16",
+) -> Path:
+    """Write a sound file whole or not at all; the suffix says the format: .wav, .flac, .ogg, .opus or .mp3.
+
+    samples: (n,) or (c, n), full scale +-1; four channels are marked as AmbiX. subtype: for .wav and .flac, e.g.
+    "PCM_24", or "FLOAT" in .wav. Returns the path. Raises AudioError for bad samples, samples beyond full scale that
+    the format would clip, an existing file unless overwrite, and a disk that is full (what was there before stays).
+    """
+    path = Path(path)
+    x, rate = _writable(samples, path), check_rate(sample_rate, str(path))
+    container, codec = _format_of(path, x, rate, subtype)
+    if not codec.startswith(("FLOAT", "DOUBLE")) and float(np.max(np.abs(x))) > 1.0001:
+        raise AudioError(
+            f"{path}: samples reach {float(np.max(np.abs(x))):.3g}, which {codec} would clip at 1;"
+            ' scale them down, or write a .wav with subtype="FLOAT"'
+        )
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder; give the name of a file in it")
+    if path.exists() and not overwrite:
+        raise AudioError(f"{path}: exists already; pass overwrite=True to replace it")
+    with _replacing(path) as unfinished:
+        _encode(unfinished, x, rate, container, codec)
+    return path
+
+
+def _encode(path: Path, x: NDArray[np.float32], rate: int, container: str, codec: str) -> None:
+    frames = x.shape[1]
+    with soundfile.SoundFile(os.fspath(path), "w", rate, x.shape[0], subtype=codec, format=container) as f:
+        if x.shape[0] == 4:
+            f.comment = AMBIX_COMMENT
+        for at in range(0, frames, _BLOCK_FRAMES):  # libvorbis overflows the stack on one huge write
+            f.write(np.ascontiguousarray(x[:, at : at + _BLOCK_FRAMES].T))
+    # libsndfile keeps silent about errors while closing, so what lies on the disk is looked at.
+    stored = int(soundfile.info(os.fspath(path)).frames)
+    if (stored != frames and container in _LOSSLESS) or stored < frames:
+        raise OSError(f"only {stored} of {frames} samples reached the disk")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside path that becomes path on success and is removed on failure."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+    except FileNotFoundError as error:
+        raise AudioError(f"{path}: the folder {path.parent} does not exist; create it first") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot write into {path.parent}: {error.strerror}") from error
+    os.close(handle)
+    unfinished = Path(name)
+    try:
+        yield unfinished
+        with unfinished.open("rb+") as f:
+            os.fsync(f.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        unfinished.chmod(0o666 & ~umask)  # mkstemp makes private files
+        unfinished.replace(path)
+    except (soundfile.SoundFileError, OSError, AssertionError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "short write"
+        raise AudioError(f"{path}: could not be written ({reason}); is the disk full? Nothing was changed") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _writable(samples: NDArray[Any], path: Path) -> NDArray[np.float32]:
+    x = np.atleast_2d(np.asarray(samples))
+    if x.ndim != 2 or x.size == 0 or not np.issubdtype(x.dtype, np.floating):
+        raise AudioError(f"{path}: samples must be floats of shape (n,) or (c, n), got {x.dtype} {np.shape(samples)}")
+    if x.shape[0] > 64 or (x.shape[0] > x.shape[1] and x.shape[1] in (1, 2, 4)):
+        raise AudioError(f"{path}: samples of shape {x.shape} look transposed; pass samples.T, shape (channels, n)")
+    check_finite(x, 1, f"{path} (times in samples)")
+    return x.astype(np.float32, copy=False)
+
+
+def _format_of(path: Path, x: NDArray[np.float32], rate: int, subtype: str) -> tuple[str, str]:
+    if path.suffix.lower() not in _FORMATS:
+        raise AudioError(f"{path}: cannot write {path.suffix or 'a name without suffix'}; use {', '.join(_FORMATS)}")
+    container, codec = _FORMATS[path.suffix.lower()]
+    codec = codec or subtype.upper()
+    if not soundfile.check_format(container, codec):
+        known = ", ".join(soundfile.available_subtypes(container))
+        raise AudioError(f"{path}: {container} cannot hold {subtype!r}; use one of {known}")
+    if container == "MP3" and x.shape[0] > 2:
+        raise AudioError(f"{path}: MP3 holds at most 2 channels, got {x.shape[0]}; write .wav, .flac, .ogg or .opus")
+    if codec == "OPUS" and rate not in _OPUS_RATES:
+        raise AudioError(f"{path}: Opus holds {', '.join(map(str, _OPUS_RATES))} Hz, got {rate}; resample to 48000")
+    if container == "WAV" and x.size * 4 > 0xF0000000:
+        container = "RF64"  # a plain WAV ends at 4 GiB
+    return container, codec
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Read the first 64 KiB through Python, whose errors say more than libsndfile's."""
+    try:
+        with path.open("rb") as f:
+            head = f.read(1 << 16)
+    except FileNotFoundError as error:
+        raise AudioError(f"{path}: there is no such file{_near_match(path)}") from error
+    except IsADirectoryError as error:
+        raise AudioError(f"{path}: is a folder, not a sound file; pass the files in it") from error
+    except PermissionError as error:
+        raise AudioError(f"{path}: no permission to read it; check its owner and mode") from error
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path}: cannot be opened: {error}") from error
+    if not head:
+        raise AudioError(f"{path}: the file is empty (0 bytes)")
+    return head
+
+
+def _near_match(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except FileNotFoundError:
+        return f", nor its folder {path.parent}"
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.parent / near[0]}?" if near else f" in {path.parent}"
+
+
+def _why_not_audio(path: Path, head: bytes, error: Exception) -> str:
+    if head[4:8] == b"ftyp":
+        return "MP4/AAC cannot be read here; convert it first, e.g. ffmpeg -i in.m4a out.flac"
+    if path.suffix.lower() in {".raw", ".pcm"}:
+        return "headerless samples cannot be read; pass (samples, sample_rate), or convert the file to .wav"
+    text = head[:4096]
+    if b"\0" not in text and sum(byte >= 32 or byte in b"\t\r\n" for byte in text) > 0.95 * len(text):
+        with contextlib.suppress(UnicodeDecodeError):
+            text.decode("utf-8", errors="strict" if len(head) <= 4096 else "ignore")
+            return f"holds text, not sound (it begins {text[:24].decode('utf-8', 'replace')!r})"
+    reason = getattr(error, "error_string", "") or str(error)
+    return f"is not a sound file that can be read (WAV, FLAC, Ogg, Opus, MP3 …): {reason}"
+
+
+def _ogg_has_last_page(path: Path) -> bool:
+    with path.open("rb") as f:
+        f.seek(max(0, path.stat().st_size - (1 << 16)))
+        tail = f.read()
+    at = tail.rfind(b"OggS")
+    return at >= 0 and at + 5 < len(tail) and bool(tail[at + 5] & 4)
