@@ -47,12 +47,14 @@ class Room:
 
     size_m: length (x), width (y), height (z) in metres. array_m: the array's place, metres from the room's corner.
     absorption: mean energy absorption per octave band of `acoustics.OCTAVE_BANDS_HZ`, each in (0, 1).
+    array_yaw_deg: which way the array faces, counter-clockwise from the room's +x; source positions are relative to it.
     """
 
     room_id: str
     size_m: tuple[float, float, float]
     absorption: tuple[float, ...]
     array_m: tuple[float, float, float]
+    array_yaw_deg: float = 0.0
 
     def __post_init__(self) -> None:
         if any(side <= 0 for side in self.size_m):
@@ -84,9 +86,11 @@ class RoomResponse:
     """A first-order ambisonic impulse response from one place in one room.
 
     response: (4, n) float32 AmbiX, direct sound with amplitude 1/r; arrival_s: when the direct sound arrives.
+    room: None for a measured response from a room of unknown size: `room_id` and
+    `floor_area_m2` (None = unknown) answer for both kinds.
     """
 
-    room: Room
+    room: Room | None
     position: SourcePosition
     sample_rate: int
     response: NDArray[np.float32]
@@ -94,6 +98,18 @@ class RoomResponse:
     acoustics: Acoustics
     seed: int
     simulator: str
+    known_room_id: str = ""
+    known_floor_area_m2: float | None = None
+
+    @property
+    def room_id(self) -> str:
+        """Name of the room, simulated or measured."""
+        return self.room.room_id if self.room is not None else self.known_room_id
+
+    @property
+    def floor_area_m2(self) -> float | None:
+        """Floor area in square metres, None where it is unknown."""
+        return self.room.floor_area_m2 if self.room is not None else self.known_floor_area_m2
 
     def __post_init__(self) -> None:
         if self.response.ndim != 2 or self.response.shape[0] != 4:

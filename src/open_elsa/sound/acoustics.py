@@ -1,8 +1,16 @@
-"""Acoustics of a room, measured from an impulse response."""
+"""Acoustics of a room, measured from an impulse response (ISO 3382-1: decay, clarity, direct-to-reverberant)."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from open_elsa.errors import AudioError
 
 #: Octave bands of absorption and of the simulator, centre frequencies in hertz.
 OCTAVE_BANDS_HZ: tuple[float, ...] = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
@@ -11,6 +19,22 @@ OCTAVE_BANDS_HZ: tuple[float, ...] = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.
 THIRD_OCTAVE_BANDS_HZ: tuple[float, ...] = (
     100, 125, 160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250, 1600, 2000, 2500, 3150, 4000, 5000, 6300, 8000,
 )  # fmt: skip
+
+#: Direct sound is what arrives within this time of the geometric arrival, before or after it.
+DIRECT_WINDOW_S = 0.0025
+
+#: Exact (base-two) middles of the nominal third octaves above: 1000 * 2**(k/3).
+_EXACT_THIRDS_HZ = 1000.0 * 2.0 ** (np.arange(-10, 10) / 3.0)
+#: Full band means all of those third octaves together, so that T30 doesn't depend on the sample rate.
+_FULL_BAND_HZ = (float(_EXACT_THIRDS_HZ[0] * 2 ** (-1 / 6)), float(_EXACT_THIRDS_HZ[-1] * 2 ** (1 / 6)))
+#: Zeros after the response, so that what a filter smears around the circle can be told apart and dropped.
+_PAD_S = 0.08
+#: Envelopes of narrow bands are sampled at least this often.
+_ENVELOPE_RATE_HZ = 2000.0
+#: Floor added to energies before a logarithm or a ratio.
+_TINY = 1e-30
+
+Signal = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,3 +52,262 @@ class Acoustics:
     c50_db: float
     t30_bands_s: tuple[float, ...] = ()
     drr_bands_db: tuple[float, ...] = ()
+
+
+def t30(ir: Signal, sample_rate: float, *, noise_floor: bool = True) -> float:
+    """T30 in seconds of an impulse response (n,), by Schroeder integration from -5 to -35 dB, doubled.
+
+    noise_floor: look for a steady noise floor and leave it out (recordings); False trusts the response to its end.
+    Returns T20 (-5 to -25 dB, tripled) where the range is only enough for that, NaN below. Source: ISO 3382-1.
+    """
+    return _t30_of_energy(np.square(_checked(ir), dtype=np.float64), sample_rate, noise_floor)
+
+
+def edt(ir: Signal, sample_rate: float, *, noise_floor: bool = True) -> float:
+    """Early decay time in seconds of an impulse response (n,): 0 to -10 dB, times six. Source: ISO 3382-1."""
+    energy = np.square(_checked(ir), dtype=np.float64)
+    curve, depth = _decay_curve(energy[_onset(energy) :], sample_rate, noise_floor)
+    return _decay_time(curve, sample_rate, -0.0, -10.0, depth)
+
+
+def drr_db(ir: Signal, sample_rate: float, arrival_s: float) -> float:
+    """Direct-to-reverberant ratio in dB of an impulse response (n,).
+
+    Direct is what lies within 2.5 ms of `arrival_s`, the geometric arrival, not the strongest peak: floor and ceiling
+    echoes that arrive together can exceed the direct sound. Reverberant is everything later.
+    """
+    samples = _checked(ir)
+    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
+    return _ratio_db(_power(samples[start:stop]), _power(samples[stop:]))
+
+
+def c50_db(ir: Signal, sample_rate: float, arrival_s: float) -> float:
+    """Clarity C50 in dB of an impulse response (n,): energy up to 50 ms after `arrival_s` against the rest."""
+    samples = _checked(ir)
+    start, _ = _direct_span(samples.size, sample_rate, arrival_s)
+    split = min(samples.size, round((arrival_s + 0.05) * sample_rate))
+    return _ratio_db(_power(samples[start:split]), _power(samples[split:]))
+
+
+def estimate_arrival(ir: Signal, sample_rate: float) -> float:
+    """Time in seconds at which an impulse response (n,) or the W of (4, n) starts.
+
+    ISO 3382-1's trigger: the first sample within 20 dB of the peak, then the largest sample in the next half
+    millisecond. Raises AudioError where the response is silent.
+    """
+    magnitude = np.abs(_checked(ir))
+    peak = float(magnitude.max())
+    if peak <= 0:
+        raise AudioError("the response is silent: it has no arrival; give a response with a direct sound")
+    first = int(np.argmax(magnitude >= 0.1 * peak))
+    reach = max(2, round(0.0005 * sample_rate))
+    return float(first + np.argmax(magnitude[first : first + reach])) / sample_rate
+
+
+def third_octave_t30(ir: Signal, sample_rate: float, *, noise_floor: bool = True) -> tuple[float, ...]:
+    """T30 in seconds per third octave of `THIRD_OCTAVE_BANDS_HZ`, 20 values, NaN where a band can't be measured."""
+    samples = _checked(ir)
+    spectrum, n_fft = _spectrum(samples, sample_rate)
+    envelopes = _band_envelopes(spectrum, n_fft, samples.size, sample_rate)
+    return tuple(math.nan if e is None else _t30_of_energy(*e, noise_floor) for e in envelopes)
+
+
+def third_octave_drr_db(ir: Signal, sample_rate: float, arrival_s: float) -> tuple[float, ...]:
+    """Direct-to-reverberant ratio in dB per third octave, 20 values; the gate of `drr_db`, then the bands."""
+    samples = _checked(ir)
+    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
+    direct = _band_energies(samples[start:stop], sample_rate)
+    rest = _band_energies(samples[stop:], sample_rate)
+    return tuple(_ratio_db(d, r) if d + r > _TINY else math.nan for d, r in zip(direct, rest, strict=True))
+
+
+def measure(
+    response: Signal, sample_rate: float, arrival_s: float | None = None, *, noise_floor: bool = True
+) -> Acoustics:
+    """Measure everything of `Acoustics` from the W of an AmbiX response (4, n), or from a mono response (n,).
+
+    arrival_s: geometric arrival of the direct sound; None estimates it. noise_floor: see `t30`.
+    Full-band T30 and EDT are taken over all twenty third octaves (89 Hz to 9 kHz). Raises AudioError for a response
+    that is empty, silent or not finite.
+    """
+    samples = _checked(response)
+    arrival = estimate_arrival(samples, sample_rate) if arrival_s is None else arrival_s
+    if not float(np.abs(samples).max()) > 0:
+        raise AudioError("the response is silent: nothing can be measured; give a response with a direct sound")
+    spectrum, n_fft = _spectrum(samples, sample_rate)
+    full_energy, rate = _envelope(spectrum, *_full_band_gain(n_fft, sample_rate), n_fft, samples.size, sample_rate)
+    curve, depth = _decay_curve(full_energy[_onset(full_energy) :], rate, noise_floor)
+    bands = _band_envelopes(spectrum, n_fft, samples.size, sample_rate)
+    return Acoustics(
+        t30_s=_t30_of_energy(full_energy, rate, noise_floor),
+        drr_db=drr_db(samples, sample_rate, arrival),
+        edt_s=_decay_time(curve, rate, -0.0, -10.0, depth),
+        c50_db=c50_db(samples, sample_rate, arrival),
+        t30_bands_s=tuple(math.nan if e is None else _t30_of_energy(*e, noise_floor) for e in bands),
+        drr_bands_db=third_octave_drr_db(samples, sample_rate, arrival),
+    )
+
+
+def octave_gains(frequencies_hz: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Gains (8, f) that split a spectrum into the bands of `OCTAVE_BANDS_HZ` and sum to exactly one.
+
+    Raised cosines in log frequency between neighbouring centres; the outer bands reach to 0 Hz and to infinity.
+    """
+    position = np.log2(np.maximum(frequencies_hz, 1e-3) / OCTAVE_BANDS_HZ[0])
+    position = np.clip(position, 0.0, len(OCTAVE_BANDS_HZ) - 1.0)
+    distance = np.abs(position[None, :] - np.arange(len(OCTAVE_BANDS_HZ))[:, None])
+    gains = np.where(distance < 1.0, 0.5 + 0.5 * np.cos(np.pi * np.minimum(distance, 1.0)), 0.0)
+    return gains.astype(np.float32)
+
+
+def _checked(ir: Signal) -> Signal:
+    """The omnidirectional samples (n,) of a response, or an AudioError."""
+    samples: Signal = ir[0] if np.ndim(ir) == 2 else np.asarray(ir)
+    if samples.ndim != 1 or samples.size == 0:
+        raise AudioError(f"a response must have shape (n,) or (4, n) and not be empty, got {np.shape(ir)}")
+    if not np.isfinite(samples).all():
+        raise AudioError("the response holds values that are not finite; mend or drop it")
+    return samples
+
+
+def _power(samples: Signal) -> float:
+    return float(np.dot(samples, samples)) if samples.size else 0.0
+
+
+def _ratio_db(above: float, below: float) -> float:
+    return 10.0 * math.log10((above + _TINY) / (below + _TINY))
+
+
+def _direct_span(n: int, sample_rate: float, arrival_s: float) -> tuple[int, int]:
+    start = max(0, round((arrival_s - DIRECT_WINDOW_S) * sample_rate))
+    return min(start, n), min(n, round((arrival_s + DIRECT_WINDOW_S) * sample_rate) + 1)
+
+
+def _onset(energy: NDArray[np.float64]) -> int:
+    """Where the decay starts: the first sample within 20 dB of the strongest."""
+    return int(np.argmax(energy >= 0.01 * energy.max())) if energy.size else 0
+
+
+def _decay_curve(energy: NDArray[np.float64], rate: float, noise_floor: bool) -> tuple[NDArray[np.float64], float]:
+    """Schroeder curve in dB (0 at its start) and how deep it may be trusted, in dB below 0."""
+    if noise_floor:
+        energy = _without_noise(energy, rate)
+    curve = np.cumsum(energy[::-1])[::-1]
+    if not curve.size or curve[0] <= 0:
+        return np.zeros(0), 0.0
+    decibels = 10.0 * np.log10(np.maximum(curve / curve[0], 1e-20))
+    return decibels, -float(decibels[-max(1, decibels.size // 50)])
+
+
+def _without_noise(energy: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
+    """Energy cut where it sinks into a steady floor, less the floor (Chu's subtraction, Lundeby's cut)."""
+    block = max(1, round(0.01 * rate))
+    count = energy.size // block
+    if count < 20:
+        return energy
+    blocks = energy[: count * block].reshape(count, block).mean(axis=1)
+    tail = blocks[-count // 10 :]
+    floor, peak = float(tail.mean()), int(np.argmax(blocks))
+    before = float(blocks[-count // 4 : -count // 8].mean())
+    # a response that still decays (or ended long ago) has no floor; below -80 dB a floor does not matter
+    if floor <= 1e-8 * blocks[peak] or before > 1.6 * floor:
+        return energy
+    smooth = np.convolve(blocks, np.full(3, 1 / 3), mode="same")
+    under = np.flatnonzero(smooth[peak:] < 2.0 * floor)
+    knee = (peak + int(under[0])) * block if under.size else energy.size
+    return np.maximum(energy[: max(knee, block)] - floor, 0.0)
+
+
+def _decay_time(curve: NDArray[np.float64], rate: float, start_db: float, stop_db: float, depth_db: float) -> float:
+    """Seconds for 60 dB from the least-squares line through a decay curve between two levels; NaN if unreachable."""
+    if depth_db < -stop_db + 1.0:
+        return math.nan
+    # the curve never rises, so both levels are found by bisection on its negative
+    first, last = np.searchsorted(-curve, (-start_db, -stop_db))
+    part = curve[first : last + 1]
+    if part.size < 3:
+        return math.nan
+    x = np.arange(part.size) - (part.size - 1) / 2
+    slope = float(np.dot(x, part) / np.dot(x, x)) * rate
+    return -60.0 / slope if slope < 0 else math.nan
+
+
+def _t30_of_energy(energy: NDArray[np.float64], rate: float, noise_floor: bool) -> float:
+    curve, depth = _decay_curve(energy, rate, noise_floor)
+    value = _decay_time(curve, rate, -5.0, -35.0, depth)
+    return value if not math.isnan(value) else _decay_time(curve, rate, -5.0, -25.0, depth)
+
+
+def _spectrum(samples: Signal, sample_rate: float) -> tuple[NDArray[np.complex64], int]:
+    n_fft = scipy.fft.next_fast_len(samples.size + round(_PAD_S * sample_rate), real=True)
+    return scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft), n_fft
+
+
+@lru_cache(maxsize=64)
+def _third_gains(n_fft: int, sample_rate: float) -> tuple[tuple[int, NDArray[np.float32]] | None, ...]:
+    """For each third octave the first bin and the gains (bins,): -3 dB at the edges, nothing past the next centre.
+
+    Raised-cosine sides: steeper ones ring longer than a dry room.
+    """
+    out: list[tuple[int, NDArray[np.float32]] | None] = []
+    for centre in _EXACT_THIRDS_HZ:
+        low, high = centre * 2 ** (-1 / 3), centre * 2 ** (1 / 3)
+        first, last = math.ceil(low * n_fft / sample_rate), math.floor(high * n_fft / sample_rate)
+        if centre * 2 ** (1 / 6) > 0.5 * sample_rate + 1000 / sample_rate or last <= first:
+            out.append(None)
+            continue
+        last = min(last, n_fft // 2)
+        x = 3.0 * np.abs(np.log2(np.arange(first, last + 1) * sample_rate / n_fft / centre))
+        gain = 0.5 + 0.5 * np.cos(np.pi * np.clip((x - 0.2) / 0.8, 0.0, 1.0))
+        out.append((first, gain.astype(np.float32)))
+    return tuple(out)
+
+
+@lru_cache(maxsize=64)
+def _full_band_gain(n_fft: int, sample_rate: float) -> tuple[int, NDArray[np.float32]]:
+    bottom, top = _FULL_BAND_HZ[0], min(_FULL_BAND_HZ[1], 0.46 * sample_rate)
+    first, last = math.ceil(bottom * 0.5 * n_fft / sample_rate), math.floor(top * 1.08 * n_fft / sample_rate)
+    hertz = np.arange(first, last + 1) * sample_rate / n_fft
+    # raised cosines about both ends: a steep side would ring as long as a dry room
+    rise = np.clip((hertz / bottom - 0.5) / 1.0, 0.0, 1.0)
+    fall = np.clip((1.08 - hertz / top) / 0.16, 0.0, 1.0)
+    gain = np.square(np.sin(0.5 * np.pi * rise) * np.sin(0.5 * np.pi * fall)).astype(np.float32)
+    return first, gain
+
+
+def _envelope(
+    spectrum: NDArray[np.complex64],
+    first: int,
+    gain: NDArray[np.float32],
+    n_fft: int,
+    n: int,
+    sample_rate: float,
+) -> tuple[NDArray[np.float64], float]:
+    """Energy envelope of a band, at a lower rate: the band's bins moved to 0 Hz and transformed back."""
+    wanted = max(gain.size + 1, math.ceil(n_fft / sample_rate * _ENVELOPE_RATE_HZ))
+    length = scipy.fft.next_fast_len(wanted)
+    bins = np.zeros(length, dtype=np.complex64)
+    bins[: gain.size] = spectrum[first : first + gain.size] * gain
+    samples = scipy.fft.ifft(bins, overwrite_x=True)
+    energy = np.square(samples.real, dtype=np.float64) + np.square(samples.imag, dtype=np.float64)
+    rate = sample_rate * length / n_fft
+    # the second half of the zeros holds what the filter smeared to before the start
+    return energy[: math.ceil((n / sample_rate + 0.5 * _PAD_S) * rate)], rate
+
+
+def _band_envelopes(
+    spectrum: NDArray[np.complex64], n_fft: int, n: int, sample_rate: float
+) -> list[tuple[NDArray[np.float64], float] | None]:
+    gains = _third_gains(n_fft, sample_rate)
+    return [None if g is None else _envelope(spectrum, *g, n_fft, n, sample_rate) for g in gains]
+
+
+def _band_energies(samples: Signal, sample_rate: float) -> list[float]:
+    """Energy per third octave (Parseval), on a grid fine enough for the 100 Hz band."""
+    n_fft = scipy.fft.next_fast_len(max(samples.size, math.ceil(sample_rate / 5)), real=True)
+    density = np.abs(scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft)) ** 2
+    scale = 2.0 / n_fft
+    return [
+        0.0 if g is None else float(np.dot(density[g[0] : g[0] + g[1].size], g[1] ** 2)) * scale
+        for g in _third_gains(n_fft, sample_rate)
+    ]

@@ -1,0 +1,393 @@
+"""A bank of room responses on disk: simulated once, read in about a millisecond, the same bytes on any machine."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from open_elsa.errors import ConfigError, DataError
+from open_elsa.scenes.rooms import RoomRanges, draw_position, draw_room, simulate
+from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
+from open_elsa.sound.acoustics import Acoustics
+
+#: Revision of the files; a bank of another one is refused.
+BANK_VERSION = 1
+MANIFEST = "bank.json"
+#: Responses that share one file.
+SHARD_RESPONSES = 256
+#: Peak of a stored response: high in float16's range, so that a tail 130 dB below it keeps its precision.
+_STORED_PEAK = 16_384.0
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What a bank's bytes depend on, and nothing else."""
+
+    seed: int
+    rooms: int
+    positions_per_room: int
+    sample_rate: int
+    ranges: RoomRanges
+    balanced: bool
+
+    @property
+    def responses(self) -> int:
+        return self.rooms * self.positions_per_room
+
+    @property
+    def shards(self) -> int:
+        return math.ceil(self.responses / SHARD_RESPONSES)
+
+    def manifest(self) -> dict[str, Any]:
+        return {"version": BANK_VERSION, **json.loads(json.dumps(asdict(self)))}
+
+
+class RoomBank:
+    """Room responses in a folder, read by memory mapping; make one with `make_bank`, open it with `RoomBank.open`.
+
+    ids: response ids in order, "ROOM-POSITION". table: one row a response (pyarrow). sample_rate in Hz.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], table: pa.Table) -> None:
+        self.folder, self.manifest, self.table = folder, manifest, table
+        self.sample_rate = int(manifest["sample_rate"])
+        self.ids: list[str] = table["response_id"].to_pylist()
+        self._places = {name: row for row, name in enumerate(self.ids)}
+        self._shard, self._offset, self._frames, self._scale = (
+            table[name].to_numpy() for name in ("shard", "offset", "frames", "scale")
+        )
+        self._maps: dict[int, NDArray[np.float16]] = {}
+
+    @classmethod
+    def open(cls, folder: str | Path) -> RoomBank:
+        """Open a finished bank; raises DataError when it is missing, unfinished or of another version."""
+        root = Path(folder)
+        manifest = _read_manifest(root)
+        if manifest is None:
+            raise DataError(f"{root} holds no room bank (no {MANIFEST}); make one with `elsa rooms make`")
+        recipe_shards = math.ceil(manifest["rooms"] * manifest["positions_per_room"] / SHARD_RESPONSES)
+        missing = [k for k in range(recipe_shards) if not _shard_is_whole(root, k)]
+        if missing:
+            raise DataError(
+                f"the room bank {root} is unfinished: {len(missing)} of {recipe_shards} shards are missing; "
+                "run the command that makes it again, it goes on where it stopped"
+            )
+        return cls(
+            root, manifest, pa.concat_tables([pq.read_table(_table_path(root, k)) for k in range(recipe_shards)])
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, i: int) -> RoomResponse:
+        """Response `i` with its room, place and measured acoustics."""
+        row = {name: column[0] for name, column in self.table.slice(self._row(i), 1).to_pydict().items()}
+        acoustics = Acoustics(
+            t30_s=row["t30_s"],
+            drr_db=row["drr_db"],
+            edt_s=row["edt_s"],
+            c50_db=row["c50_db"],
+            t30_bands_s=tuple(row["t30_bands_s"]),
+            drr_bands_db=tuple(row["drr_bands_db"]),
+        )
+        return RoomResponse(
+            room=_room_of(row),
+            position=SourcePosition(row["azimuth_deg"], row["elevation_deg"], row["distance_m"]),
+            sample_rate=self.sample_rate,
+            response=self.response(i),
+            arrival_s=row["arrival_s"],
+            acoustics=acoustics,
+            seed=row["seed"],
+            simulator=row["simulator"],
+        )
+
+    def __iter__(self) -> Iterator[RoomResponse]:
+        return (self[i] for i in range(len(self)))
+
+    def response(self, i: int) -> NDArray[np.float32]:
+        """The samples of response `i`, (4, n) float32 AmbiX: the quick path for training."""
+        row = self._row(i)
+        shard = int(self._shard[row])
+        if shard not in self._maps:
+            try:
+                self._maps[shard] = np.load(_samples_path(self.folder, shard), mmap_mode="r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"the room bank {self.folder} lost shard {shard}: {error}; make it again") from error
+        start, frames = int(self._offset[row]), int(self._frames[row])
+        stored = self._maps[shard][start : start + 4 * frames]
+        return stored.reshape(4, frames).astype(np.float32) * np.float32(self._scale[row])
+
+    def index(self, response_id: str) -> int:
+        """Row of a response id; raises DataError for an id of another bank."""
+        try:
+            return self._places[response_id]
+        except KeyError:
+            raise DataError(f"no response {response_id!r} in the room bank {self.folder}; was it made anew?") from None
+
+    def fingerprint(self) -> str:
+        """Hash of all that the bank's bytes depend on; equal banks have equal ones."""
+        return hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()[:16]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_maps": {}}  # workers map the files anew instead of copying them
+
+    def _row(self, i: int) -> int:
+        if not -len(self.ids) <= i < len(self.ids):
+            raise IndexError(f"response {i} of a bank of {len(self.ids)}")
+        return i % len(self.ids)
+
+
+def make_bank(
+    folder: str | Path,
+    *,
+    rooms: int,
+    positions_per_room: int,
+    seed: int,
+    sample_rate: int = 48_000,
+    ranges: RoomRanges | None = None,
+    balanced: bool = False,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> RoomBank:
+    """Simulate a bank, or finish one that was broken off; the bytes depend on nothing but these numbers.
+
+    A response is a pure function of (seed, room, position), so banks of different seeds share no room and any number
+    of `workers` (processes) writes the same files. balanced: for test banks, every attribute's words come about
+    equally often. progress: called with (responses done, of all). Raises ConfigError for impossible numbers and
+    DataError when the folder holds a bank made from other numbers.
+    """
+    if min(rooms, positions_per_room, workers) < 1 or sample_rate < 8_000 or seed < 0:
+        raise ConfigError("make_bank needs at least one room, place and worker, 8000 Hz or more, and a seed >= 0")
+    recipe = _Recipe(seed, rooms, positions_per_room, sample_rate, ranges or RoomRanges(), balanced)
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    found = _read_manifest(root)
+    if found is not None and found != recipe.manifest():
+        different = sorted(k for k in {*found, *recipe.manifest()} if found.get(k) != recipe.manifest().get(k))
+        raise DataError(f"{root} holds a bank with another {', '.join(different)}; choose another folder or delete it")
+    if found is None:
+        _write_atomically(root / MANIFEST, lambda p: p.write_text(json.dumps(recipe.manifest(), indent=1) + "\n"))
+    for leftover in root.glob(".tmp-*"):
+        leftover.unlink(missing_ok=True)
+    todo = [k for k in range(recipe.shards) if not _shard_is_whole(root, k)]
+    done = recipe.responses - sum(_shard_size(recipe, k) for k in todo)
+    for shard in _run_shards(root, recipe, todo, workers):
+        done += _shard_size(recipe, shard)
+        if progress is not None:
+            progress(done, recipe.responses)
+    return RoomBank.open(root)
+
+
+def response_of(
+    recipe_seed: int, room: Room, ranges: RoomRanges, key: tuple[int, int], sample_rate: int
+) -> RoomResponse:
+    """The response of one place, a pure function of the bank's seed and `key` = (room index, position index)."""
+    seed = int(np.random.SeedSequence(recipe_seed, spawn_key=(1, *key)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    rng = np.random.default_rng(seed)
+    return simulate(room, draw_position(rng, room, ranges), rng, sample_rate, seed=seed)
+
+
+def _run_shards(root: Path, recipe: _Recipe, todo: Sequence[int], workers: int) -> Iterator[int]:
+    if workers == 1 or len(todo) < 2:
+        for shard in todo:
+            _make_shard(root, recipe, shard)
+            yield shard
+        return
+    # spawn: a forked child would inherit the locks of whatever threads the caller runs
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_one_thread) as pool:
+        futures = {pool.submit(_make_shard, root, recipe, shard): shard for shard in todo}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def _shard_size(recipe: _Recipe, shard: int) -> int:
+    return min(SHARD_RESPONSES, recipe.responses - shard * SHARD_RESPONSES)
+
+
+def _make_shard(root: Path, recipe: _Recipe, shard: int) -> None:
+    """Simulate and write one shard: samples first, its table last, since the table says that the shard is whole."""
+    rows: list[dict[str, Any]] = []
+    parts: list[NDArray[np.float16]] = []
+    offset = 0
+    rooms: dict[int, Room] = {}
+    for index in range(shard * SHARD_RESPONSES, shard * SHARD_RESPONSES + _shard_size(recipe, shard)):
+        key = divmod(index, recipe.positions_per_room)
+        if key[0] not in rooms:
+            rooms[key[0]] = _bank_room(recipe, key[0])
+        made = response_of(
+            recipe.seed, rooms[key[0]], _place_ranges(recipe, rooms[key[0]], index), key, recipe.sample_rate
+        )
+        scale = float(np.float32(np.abs(made.response).max() / _STORED_PEAK))
+        parts.append((made.response / np.float32(scale)).astype(np.float16).ravel())
+        rows.append(_row_of(made, f"{made.room_id}-{key[1]:03d}", shard, offset, scale))
+        offset += parts[-1].size
+    samples = np.concatenate(parts)
+    _write_atomically(_samples_path(root, shard), lambda p: _save_array(p, samples))
+    _write_atomically(_table_path(root, shard), lambda p: pq.write_table(pa.Table.from_pylist(rows), p))
+
+
+def _bank_room(recipe: _Recipe, index: int) -> Room:
+    """Room `index` of a bank; in a balanced bank its size and reverberation classes go round in turn."""
+    ranges = recipe.ranges
+    if recipe.balanced:
+        # well inside each class, as the measured T30 strays a little from the wanted one
+        area = ((13.0, 48.0), (52.0, 98.0), (104.0, 277.0))[index % 3]
+        t30 = ((0.14, 0.18), (0.24, 0.9), (1.1, 2.7))[index // 3 % 3]
+        tall = (2.6, 6.0) if index // 9 % 2 else (3.2, 6.0)
+        ranges = replace(
+            ranges,
+            floor_area_m2=_within(area, ranges.floor_area_m2),
+            t30_s=_within(t30, ranges.t30_s),
+            height_m=_within(tall, ranges.height_m),
+            array_height_m=_within((1.3, 2.0), ranges.array_height_m),
+        )
+    rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(0, index)))
+    return draw_room(rng, ranges, f"s{recipe.seed}-r{index:06d}")
+
+
+def _place_ranges(recipe: _Recipe, room: Room, index: int) -> RoomRanges:
+    """Ranges of the place of response `index`; in a balanced bank its word classes go round in turn."""
+    if not recipe.balanced:
+        return recipe.ranges
+    ranges = recipe.ranges
+    # a shuffled deck of the 4 x 3 x 3 classes for every 36 responses, so that no class follows the room's; two thirds
+    # are far, as a third of those has no room above or below and becomes near
+    deck = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(2, index // 36))).permutation(36)
+    card = int(deck[index % 36])
+    azimuth = ((-34.0, 34.0), (56.0, 124.0), (-124.0, -56.0), (146.0, 214.0))[card % 4]
+    elevation = ((41.0, 65.0), (-60.0, -41.0), (-35.0, 35.0))[card % 12 // 4]
+    distance = (0.5, 0.98) if card < 12 else (2.05, 5.0)
+    elevation = _within(elevation, ranges.elevation_deg)
+    wanted = replace(ranges, azimuth_deg=azimuth, elevation_deg=elevation, distance_m=distance)
+    for tried in (wanted, replace(wanted, distance_m=(0.5, 0.98)), replace(wanted, distance_m=ranges.distance_m)):
+        if _has_place(room, tried):
+            return tried
+    return replace(wanted, distance_m=ranges.distance_m, elevation_deg=ranges.elevation_deg)
+
+
+def _has_place(room: Room, ranges: RoomRanges) -> bool:
+    rng = np.random.default_rng(0)
+    try:
+        for _ in range(3):
+            draw_position(rng, room, ranges)
+    except DataError:
+        return False
+    return True
+
+
+def _within(part: tuple[float, float], whole: tuple[float, float]) -> tuple[float, float]:
+    """The overlap of two ranges, or the whole where they do not overlap."""
+    low, high = max(part[0], whole[0]), min(part[1], whole[1])
+    return (low, high) if low <= high else whole
+
+
+def _row_of(made: RoomResponse, name: str, shard: int, offset: int, scale: float) -> dict[str, Any]:
+    room = cast(Room, made.room)
+    return {
+        "response_id": name,
+        "room_id": room.room_id,
+        **{f"size_{axis}_m": side for axis, side in zip("xyz", room.size_m, strict=True)},
+        **{f"array_{axis}_m": place for axis, place in zip("xyz", room.array_m, strict=True)},
+        "array_yaw_deg": room.array_yaw_deg,
+        "absorption": list(room.absorption),
+        **asdict(made.position),
+        "floor_area_m2": room.floor_area_m2,
+        "volume_m3": room.volume_m3,
+        **{k: list(v) if isinstance(v, tuple) else v for k, v in vars(made.acoustics).items()},
+        "arrival_s": made.arrival_s,
+        "seed": made.seed,
+        "simulator": made.simulator,
+        "shard": shard,
+        "offset": offset,
+        "frames": made.response.shape[1],
+        "scale": scale,
+    }
+
+
+def _room_of(row: dict[str, Any]) -> Room:
+    return Room(
+        room_id=row["room_id"],
+        size_m=(row["size_x_m"], row["size_y_m"], row["size_z_m"]),
+        absorption=tuple(row["absorption"]),
+        array_m=(row["array_x_m"], row["array_y_m"], row["array_z_m"]),
+        array_yaw_deg=row["array_yaw_deg"],
+    )
+
+
+def _samples_path(root: Path, shard: int) -> Path:
+    return root / f"responses-{shard:05d}.npy"
+
+
+def _table_path(root: Path, shard: int) -> Path:
+    return root / f"responses-{shard:05d}.parquet"
+
+
+def _shard_is_whole(root: Path, shard: int) -> bool:
+    """Whether a shard's table is there and its samples have the length that the table says."""
+    try:
+        table = pq.read_table(_table_path(root, shard), columns=["offset", "frames"])
+        stored = np.load(_samples_path(root, shard), mmap_mode="r")
+    except (OSError, ValueError, pa.ArrowInvalid):
+        return False
+    last = table.slice(table.num_rows - 1).to_pydict()
+    return bool(stored.dtype == np.float16 and stored.size == last["offset"][0] + 4 * last["frames"][0])
+
+
+def _read_manifest(root: Path) -> dict[str, Any] | None:
+    path = root / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text())
+        version = manifest["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}); delete the folder and make the bank again") from error
+    if version != BANK_VERSION:
+        raise DataError(f"{path} is a bank of version {version}, this program reads {BANK_VERSION}; make it again")
+    return cast(dict[str, Any], manifest)
+
+
+def _save_array(path: Path, samples: NDArray[np.float16]) -> None:
+    with path.open("wb") as file:
+        np.save(file, samples)
+
+
+def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside the target, sync, rename: a kill or a full disk leaves the old state."""
+    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise DataError(f"cannot write {path}: {error}; what is finished is kept, mend this and run again") from error

@@ -1,0 +1,83 @@
+"""Rendering: a mono clip and a room response make first-order ambisonics, in NumPy (files) and torch (batches)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from open_elsa.errors import AudioError
+
+if TYPE_CHECKING:
+    import torch
+
+Float32 = NDArray[np.float32]
+
+
+def render(
+    clip: NDArray[np.floating],
+    response: NDArray[np.floating],
+    *,
+    gain_db: float = 0.0,
+    noise: tuple[float, np.random.Generator] | None = None,
+    length: int | None = None,
+) -> Float32:
+    """Convolve a mono clip (n,) with an AmbiX response (4, m): the clip as heard at the array, (4, length) float32.
+
+    length: samples to keep or to fill up with zeros, n + m - 1 when None. gain_db: applied to the result.
+    noise: (snr_db, rng) adds sensor noise, white and diffuse (Y, Z, X hold a third of W's power, as SN3D has it), so
+    that W's RMS lies snr_db above the noise in W. Both signals must share one sample rate.
+    Raises AudioError for other shapes or an empty signal.
+    """
+    if clip.ndim != 1 or response.ndim != 2 or response.shape[0] != 4 or not clip.size or not response.shape[1]:
+        raise AudioError(f"render needs a clip (n,) and a response (4, m), got {clip.shape} and {response.shape}")
+    full = clip.size + response.shape[1] - 1
+    wanted = full if length is None else length
+    if wanted < 1:
+        raise AudioError(f"render needs a length of at least one sample, got {length}")
+    # what falls beyond the wanted length may wrap around into itself, so the transform can stop at `needed`
+    x = clip[:wanted].astype(np.float32, copy=False)
+    h = response[:, :wanted].astype(np.float32, copy=False)
+    n_fft = scipy.fft.next_fast_len(x.size + h.shape[1] - 1, real=True)
+    spectrum = scipy.fft.rfft(x, n_fft)
+    if gain_db:
+        spectrum *= np.float32(10.0 ** (gain_db / 20.0))
+    out = np.zeros((4, wanted), dtype=np.float32)
+    # one channel after another keeps the working set in the cache
+    for channel in range(4):
+        wet = scipy.fft.irfft(scipy.fft.rfft(h[channel], n_fft) * spectrum, n_fft, overwrite_x=True)
+        kept = min(wanted, x.size + h.shape[1] - 1)
+        out[channel, :kept] = wet[:kept]
+    if noise is not None:
+        _add_noise(out, *noise)
+    return out
+
+
+def render_torch(clips: torch.Tensor, responses: torch.Tensor, length: int | None = None) -> torch.Tensor:
+    """Convolve clips (b, n) with AmbiX responses (b, 4, m) on their device: (b, 4, length), the maths of `render`.
+
+    length: n + m - 1 when None. Raises AudioError for other shapes.
+    """
+    import torch
+
+    if clips.ndim != 2 or responses.ndim != 3 or responses.shape[1] != 4 or clips.shape[0] != responses.shape[0]:
+        raise AudioError(
+            f"render_torch needs clips (b, n) and responses (b, 4, m), got {tuple(clips.shape)} and "
+            f"{tuple(responses.shape)}"
+        )
+    wanted = clips.shape[1] + responses.shape[2] - 1 if length is None else length
+    clips, responses = clips[:, :wanted], responses[..., :wanted]
+    full = clips.shape[1] + responses.shape[2] - 1
+    n_fft = cast(int, scipy.fft.next_fast_len(full, real=True))
+    spectra = torch.fft.rfft(responses, n_fft) * torch.fft.rfft(clips, n_fft)[:, None, :]
+    wet = torch.fft.irfft(spectra, n_fft)[..., : min(wanted, full)]
+    return torch.nn.functional.pad(wet, (0, wanted - wet.shape[-1]))
+
+
+def _add_noise(foa: Float32, snr_db: float, rng: np.random.Generator) -> None:
+    rms = float(np.sqrt(np.mean(np.square(foa[0], dtype=np.float64))))
+    level = np.full((4, 1), rms * 10.0 ** (-snr_db / 20.0), dtype=np.float32)
+    level[1:] *= np.float32(np.sqrt(1.0 / 3.0))
+    foa += rng.standard_normal(foa.shape, dtype=np.float32) * level
