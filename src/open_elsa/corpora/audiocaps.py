@@ -2,8 +2,8 @@
 
 Tables: train.csv, val.csv, test.csv (audiocap_id,youtube_id,start_time,caption) in the root, or in `dataset/`, `csv/`
 or `captions/`. Audio anywhere under the root, in any format we read, named `{youtube_id}_{start}`, `{youtube_id}`,
-`Y{youtube_id}`, `{audiocap_id}` or, as AudioSet's tools do, `{youtube_id}_{start ms}_{end ms}`; a file in a folder named
-after its split is preferred. A clip of val and test has five captions.
+`Y{youtube_id}`, `{audiocap_id}` or `{youtube_id}_{start in ms}_{end in ms}`; a file in a folder named after
+its split is preferred. A clip of val and test has five captions.
 """
 
 from __future__ import annotations

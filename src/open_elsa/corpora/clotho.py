@@ -2,7 +2,8 @@
 
 Tables `clotho_captions_{development,validation,evaluation}.csv` (file_name,caption_1 … caption_5), or
 `{split}_captions.csv` with one row a caption (fname,raw_text). Audio in `{split}/`, `audio/{split}/`,
-`clotho_audio_{split}/` or `clotho_audio_{split}/{split}/`. `clotho_metadata_{split}.csv`, when there, gives each sound's licence and page.
+`clotho_audio_{split}/` or `clotho_audio_{split}/{split}/`. `clotho_metadata_{split}.csv`, when there, gives each
+sound's licence and page.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A folder with a clips.csv of freely licensed sounds from many sources, as the shipped model was trained on.
 
 Columns: path, source, licence, seconds, label, title, caption, label_kind (curated or filename), split, fold,
-recording, trainable. Labels taken from file names are cleaned by the tables of `labels.py`; clips whose names say nothing of what
-they sound like are left out (`unnamed` lists them).
+recording, trainable. Labels taken from file names are cleaned by the tables of `labels.py`; clips whose names say
+nothing of what they sound like are left out (`unnamed` lists them).
 """
 
 from __future__ import annotations

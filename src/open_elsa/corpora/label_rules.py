@@ -1,7 +1,7 @@
 """What file names of game and desktop sound sets mean: one rule a line, the first that matches wins.
 
 `pattern -> label: caption; caption`. The pattern is searched in the label (with a leading slash: in the path); the
-label's usual captions and the label itself are added. `-> =` keeps the label's own words ({} stands for them in captions);
+label's usual captions and the label itself are added. `-> =` keeps the label's own words, {} in captions;
 `-> -` drops the clip, as do labels no rule matches: a wrong caption teaches worse than none.
 """
 
