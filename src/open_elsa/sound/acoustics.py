@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import scipy.fft
@@ -162,7 +163,7 @@ def octave_gains(frequencies_hz: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def _checked(ir: Signal) -> Signal:
     """The omnidirectional samples (n,) of a response, or an AudioError."""
-    samples: Signal = ir[0] if np.ndim(ir) == 2 else np.asarray(ir)
+    samples = cast(Signal, ir[0] if np.ndim(ir) == 2 else np.asarray(ir))
     if samples.ndim != 1 or samples.size == 0:
         raise AudioError(f"a response must have shape (n,) or (4, n) and not be empty, got {np.shape(ir)}")
     if not np.isfinite(samples).all():
