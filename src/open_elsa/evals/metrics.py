@@ -193,7 +193,8 @@ def wilson_interval(successes: int, n: int, z: float = Z_95) -> Interval:
     share, zz = successes / n, z * z
     centre = (share + zz / (2 * n)) / (1 + zz / n)
     half = z / (1 + zz / n) * math.sqrt(share * (1 - share) / n + zz / (4 * n * n))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    low = 0.0 if successes == 0 else max(0.0, centre - half)  # exact ends, not 1e-16 off
+    return Interval(low, 1.0 if successes == n else min(1.0, centre + half))
 
 
 def bootstrap_interval(
