@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from open_elsa.errors import DataError
 from open_elsa.scenes import grammar
+from open_elsa.scenes.attributes import ATTRIBUTES, DIRECTION, DISTANCE
 from open_elsa.scenes.reading import BRIEF, DENIED, READERS
 from open_elsa.scenes.scene import SpatialCaption, SpatialWords
 
@@ -17,6 +19,13 @@ MAX_TRIES = 24
 
 _PIECE = re.compile(r"[,;|/]")
 _FOLD = re.compile(r"\s+")
+_NO_WORDS = SpatialWords()
+_WORD = re.compile(r"\w")
+_DIGIT = re.compile(r"\d")
+_METRES = re.compile(r"\b(\d{1,4}(?:\.\d{1,3})?) ?(?:m|metres?|meters?) (?:away|off|from me|ahead|behind)\b")
+_DEGREES = re.compile(
+    r"\b(\d{1,3}(?:\.\d{1,3})?) ?(?:°|deg|degrees?) (?:(?:on|to|off to) )?(?:(?:the|my) )?(left|right)\b"
+)
 _EDGE = " \t.!?;,:\"'“”"
 
 
@@ -54,6 +63,8 @@ def _read(low: str) -> list[tuple[int, int, str, str]]:
             if not DENIED.search(low, max(0, start - 16), start):
                 found.append((start, stop, attribute, word))
     found.extend(_read_pieces(low))
+    if _DIGIT.search(low):
+        found.extend(_read_numbers(low))
     if len(found) < 2:
         return found
     return [
@@ -81,6 +92,18 @@ def _read_pieces(low: str) -> list[tuple[int, int, str, str]]:
     return found
 
 
+def _read_numbers(low: str) -> list[tuple[int, int, str, str]]:
+    """Metres and degrees go through the table like any measurement; a value in a gap zone reads as the word ""."""
+    found = []
+    for match in _METRES.finditer(low):
+        found.append((*match.span(), "distance", DISTANCE.word_for(float(match[1])) or ""))
+    for match in _DEGREES.finditer(low):
+        azimuth_deg = float(match[1]) * (1 if match[2] == "left" else -1)
+        if abs(azimuth_deg) <= 180.0:
+            found.append((*match.span(), "direction", DIRECTION.word_for(azimuth_deg) or ""))
+    return found
+
+
 def spatial_claims(text: str) -> list[Claim]:
     """Every spatial statement in a text, in order; positions refer to the text with white space folded and trimmed."""
     folded = _folded(text)
@@ -96,7 +119,7 @@ def parse(text: str) -> SpatialWords:
     """
     words: dict[str, str | None] = {}
     for _, _, attribute, word in _read(_lower(_folded(text))):
-        words[attribute] = word if words.get(attribute, word) == word else None
+        words[attribute] = word if word and words.get(attribute, word) == word else None
     return SpatialWords(**words)
 
 
@@ -114,18 +137,37 @@ def check(caption: str, what: str | None, words: SpatialWords) -> bool:
     return _bare(what) in low or _bare(strip_claims(what)) in low
 
 
-# How a claim leaves a sentence without breaking it; each pattern runs on the text around the claim.
-_COPULA = re.compile(r"\b(is|are|was|were)$", re.IGNORECASE)
+# How a claim leaves a sentence without breaking it.
+_COPULA = re.compile(r"\b(?:is|are|was|were)$", re.IGNORECASE)
+_BECOMES = re.compile(
+    r"(?:,| and| as it| as they)? ?\b(?:gets?|getting|grows?|growing|becomes?|becoming)$", re.IGNORECASE
+)
 _CLAUSE_END = re.compile(r"(?:$|[,.;:!?]| (?:and|as|while|then|when|with|but|or|before|after|followed)\b)")
-_VOICE_ECHO = re.compile(
-    r",?(?: and| as| with| while)? (?:his|her|their|its|the|whose|who's)(?: \w+)? (?:voices?|speech|sounds?|barks?|it)"
-    r" (?:is |are )?(?:echo(?:es|ing|ed)?|reverberat(?:es?|ing|ed))(?: (?:very|a bit|slightly|loudly)\b(?: much)?)?",
-    re.IGNORECASE,
-)
-_ECHO_VERB = re.compile(
-    r"(?: and|,)? (?:as it |it )?(?:echo(?:es|ing)?|reverberat(?:es|ing))(?= ?(?:$|[,.;]| and| as| then))", re.I
-)
 _ARTICLE = re.compile(r"\b(a|an)$", re.IGNORECASE)
+_DANGLING = re.compile(r"\b(?:and|or|with|of|from|a|an|the|but)(?=$|\.$)", re.IGNORECASE)
+_RINGS = r"(?:echo(?:es|ing|ed)?|reverberat(?:es?|ing|ed))"
+#: Echo is mostly a verb, which cannot just be cut out: (pattern, what takes its place), in this order.
+_ECHOES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), plain)
+    for pattern, plain in (
+        (
+            r",?(?: and| as| with| while)? (?:his|her|their|its|the|whose|who's)(?: \w+)? (?:voices?|speech|barks?|it)"
+            rf" (?:is |are )?{_RINGS}\b(?: (?:very|a bit|slightly|loudly)\b(?: much)?)?",
+            "",
+        ),
+        (rf"(?:,? and|,)(?: as)?(?: it)? {_RINGS}(?= ?(?:$|[,.;]| and| as| then))", ""),
+        (rf" (?:that|which|as it) (?:is )?{_RINGS}\b", ""),
+        (r",? (?:with|full of) (?:\w+ ){0,4}(?:echo(?:es)?|reverb(?:eration)?)\b", ""),
+        (r"\ban? echo\b(?! chamber)", "a sound"),
+        (r"\b(?:echoes|reverberates)\b", "sounds"),
+        (r"\b(?:echo|reverberate)\b(?!-| chamber)", "sound"),
+        (r"\b(?:echoed|reverberated)\b", "sounded"),
+        (
+            rf"\b(?:echoing|reverberating)(?={_CLAUSE_END.pattern}| (?:in|through|throughout|over|off|from)\b)",
+            "sounding",
+        ),
+    )
+)
 
 
 def strip_claims(text: str) -> str:
@@ -134,25 +176,37 @@ def strip_claims(text: str) -> str:
     "A woman talks nearby as water pours" → "A woman talks as water pours"; "in a large hall" → "in a hall".
     """
     out = _folded(text)
-    if not _read(_lower(out)):
+    claims = _read(_lower(out))
+    if not claims:
         return out
-    for pattern in (_VOICE_ECHO, _ECHO_VERB):
-        shorter = pattern.sub("", out)
-        if shorter.strip(_EDGE):
-            out = shorter
-    for _ in range(4):  # a cut can bring a new construction together
-        claims = _read(_lower(out))
-        if not claims:
+    out = _cut_all(out, [c for c in claims if c[3] != "highly reverberant"])
+    if any(c[3] == "highly reverberant" for c in claims):
+        for pattern, plain in _ECHOES:
+            shorter = pattern.sub(plain, out)
+            out = shorter if shorter.strip(_EDGE) else out
+    for _ in range(4):  # a cut can bring a new statement together
+        if not (claims := _read(_lower(out))):
             break
-        for start, stop, _, _ in sorted(claims, reverse=True):
-            out = _cut(out, start, stop)
+        out = _cut_all(out, claims)
     out = re.sub(r" +([,.;:!?])", r"\1", _folded(out))
     out = re.sub(r"([,;:])(?:\s*[,;:])+", r"\1", out)
-    out = re.sub(r"\b(?:and|or|with|of|from|a|an|the|but)(?=$|\.$)", "", out, flags=re.IGNORECASE).strip(" ,;:-")
+    out = _DANGLING.sub("", out).strip(" ,;:-")
     out = re.sub(r"^(?:and|or|but) ", "", out)
-    if not re.search(r"\w", out):
+    if not _WORD.search(out) or _read(_lower(out)):
         return ""
     return out[0].upper() + out[1:] if text.strip()[:1].isupper() else out
+
+
+_stripped = lru_cache(maxsize=8192)(strip_claims)
+
+
+def _cut_all(text: str, claims: list[tuple[int, int, str, str]]) -> str:
+    """Cut from the end, so that earlier positions stay valid; overlapping claims are cut as one."""
+    limit = len(text)
+    for start, stop, _, _ in sorted(claims, reverse=True):
+        if start < limit:
+            text, limit = _cut(text, start, min(stop, limit)), start
+    return text
 
 
 def _cut(text: str, start: int, stop: int) -> str:
@@ -160,6 +214,7 @@ def _cut(text: str, start: int, stop: int) -> str:
     after = after if after[:1] in " ,.;:!?" else f" {after}"
     if _COPULA.search(before) and _CLAUSE_END.match(after):
         return f"{before} heard{after}"
+    before = _BECOMES.sub("", before)
     following = after.lstrip(" ,")
     if _ARTICLE.search(before) and following[:1].isalpha():
         article = grammar.article(following)
@@ -168,22 +223,28 @@ def _cut(text: str, start: int, stop: int) -> str:
     return before + after
 
 
+@lru_cache(maxsize=8192)
+def _known(text: str) -> tuple[str, SpatialWords, bool]:
+    """(folded text, its words, whether it contradicts itself): training writes about the same clips again and again."""
+    folded = _folded(text)
+    kinds = {(attribute, word) for _, _, attribute, word in _read(_lower(folded))}
+    return folded, parse(folded), len(kinds) > len({attribute for attribute, _ in kinds})
+
+
 def _agrees(stated: SpatialWords, words: SpatialWords) -> bool:
-    true = asdict(words)
-    return all(word is None or word == true[name] for name, word in asdict(stated).items())
+    return all(getattr(stated, n) is None or getattr(stated, n) == getattr(words, n) for n in ATTRIBUTES)
 
 
 def _usable(what: str, words: SpatialWords) -> str:
     """The what-text with its spatial statements taken out unless they are all true of the scene."""
-    text = _folded(what)
-    claims = _read(_lower(text))
-    if claims and (len({c[2:] for c in claims}) > len({c[2] for c in claims}) or not _agrees(parse(text), words)):
-        text = strip_claims(text)
-    if not re.search(r"\w", text) or not _agrees(parse(text), words):
-        phrases = ", ".join(repr(c.phrase) for c in spatial_claims(what)) or "no word at all"
+    text, stated, torn = _known(what)
+    if torn or (stated != _NO_WORDS and not _agrees(stated, words)):
+        text = _stripped(what)
+    if not _WORD.search(text):
+        phrases = ", ".join(repr(c.phrase) for c in spatial_claims(what)) or "no word"
         raise DataError(
-            f"the sound's text {what[:120]!r} states {phrases}, which is not true of this scene ({words}) and cannot be "
-            "taken out; give a text that says only what is heard"
+            f"the sound's text {what[:120]!r} states {phrases}, which is not true of this scene ({words}) and leaves "
+            "nothing when taken out; give a text that says what is heard"
         )
     return text
 

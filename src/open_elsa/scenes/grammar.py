@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from open_elsa.scenes.attributes import ATTRIBUTES
 from open_elsa.scenes.scene import SpatialWords
@@ -122,6 +123,7 @@ WHERE_UNKNOWN_FRAMES = (
     "I hear something",
 )
 
+_NO_WORDS = SpatialWords()
 _FIELD = re.compile(r"{(\w+)}")
 _FIELDS = {
     frame: tuple(f.lower() for f in _FIELD.findall(frame))
@@ -132,16 +134,20 @@ _FIELDS = {
 _CLAUSE = re.compile(
     r"\b(?:as|while|then|when|is|are|was|were|followed by|before|after|talks?|speaks?|barks?|runs?|flies|plays?|sings?"
     r"|drives?|blows?|cries|laughs?|pours?|idles?|revs?|ticks?|clicks?|chirps?|meows?|hums?|vibrates?|snores?|rings?"
-    r"|starts?|passes|approaches|falls?|makes?|walks?|rustles|clanks?|whistles|sneezes|sprays?|gurgles|occurs?|continues)\b"
+    r"|starts?|passes|approaches|falls?|makes?|walks?|rustles|clanks?|whistles|sneezes|sprays?|gurgles|occurs?|continues"
+    r"|bleats?|tweets?|squawks?|quacks?|coos?|growls?|buzz(?:es)?|whimpers?|yells?|shouts?|screams?|hiss(?:es)?|goes|go"
+    r"|spins?|honks?|roars?|rumbles?|splash(?:es)?|bangs?|tap|taps|knocks|cheers?|claps?)\b"
+    # "a drill spins": after a singular article and without an "of", a word in -s is a verb
+    r"|^(?:a|an) (?:(?!of\b)\w+ ){1,3}\w*[a-rt-z]s(?= |$)"
 )
 _DETERMINED = re.compile(r"(?:a|an|the|some|someone|something|somebody|several|multiple|many|two|three|few|people)\b")
 _SOUND = re.compile(r"(?:the |a |an |some )?(?:\w+ )?(?:sounds?|noises?|recording)\b")
 #: Singular things that the labels of sound sets name without an article.
-_COUNTED = frozenset(
-    "dog cat rooster pig cow frog hen crow baby helicopter chainsaw siren horn engine train airplane aeroplane saw clock"
-    " alarm car truck bus motorcycle bird owl horse sheep goat lion wolf duck goose piano guitar violin flute drum bell"
-    " man woman child boy girl fan printer telephone phone door knock toilet vacuum cleaner tractor boat ship bee fly"
-    " mosquito cricket robin turkey donkey camel monkey toad snake explosion whistle hammer drill".split()
+_COUNTED = re.compile(
+    r"(?:dog|cat|rooster|pig|cow|frog|hen|crow|baby|helicopter|chainsaw|siren|horn|engine|train|airplane|aeroplane|saw"
+    r"|clock|alarm|car|truck|bus|motorcycle|bird|owl|horse|sheep|goat|lion|wolf|duck|goose|piano|guitar|violin|flute"
+    r"|drum|bell|man|woman|child|boy|girl|fan|printer|telephone|phone|door|knock|toilet|cleaner|tractor|boat|ship|bee"
+    r"|fly|mosquito|cricket|robin|turkey|donkey|camel|monkey|toad|snake|explosion|whistle|hammer|drill)"
 )
 
 
@@ -169,6 +175,7 @@ def article(word: str) -> str:
     return "an" if word[:1].lower() in "aeiou" else "a"
 
 
+@lru_cache(maxsize=8192)
 def understand(text: str) -> What:
     """Sort a what-text into noun phrase, clause or neither, by its words; `text` has no outer white space."""
     plain = _uncapitalised(text.rstrip(" .!?;,:"))
@@ -181,7 +188,7 @@ def understand(text: str) -> What:
         return What(plain, "plain", plain)
     if (
         not _DETERMINED.match(low)
-        and low.rsplit(" ", 1)[-1] in _COUNTED
+        and _COUNTED.fullmatch(low.rsplit(" ", 1)[-1])
         and not re.search(r" (?:of|in|on|and) |,", low)
     ):
         plain = f"{article(plain)} {plain}"
@@ -238,13 +245,14 @@ def _canonical(words: SpatialWords, room: str, pick: Picker) -> str:
 
 def sentence(what: What | None, words: SpatialWords, pick: Picker) -> str:
     """One random sentence; the caller checks that it can be read back."""
+    frames: tuple[str, ...]
     if what is None:
         frames = WHERE_FRAMES
     else:
         own = {"noun": NOUN_FRAMES, "clause": CLAUSE_FRAMES}.get(what.kind, PLAIN_FRAMES)
         frames = own if pick.index(3) else PLAIN_FRAMES
     fields = {} if what is None else {"w": what.text, "s": what.sound}
-    if words.empty:
+    if words == _NO_WORDS:
         return _finish(_unplaced(what, pick), fields, pick)
     room, place = _room(words, pick), _place(words, pick, origin=False)
     fields["room"] = room

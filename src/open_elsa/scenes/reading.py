@@ -24,18 +24,18 @@ _BODY = r"(?:hand(?! side)|ear|foot|leg|arm|shoe|shoulder|eye|knee|pocket|door|y
 _SIDE_PLACE = rf"(?:(?:on|to|at|off to|over on|over to) {_THE} (?:left|right|front|back|rear)\b(?! {_BODY}\b))"
 #: What "far", "near" and "close" may measure: "far behind me", "close on my left".
 _PLACE = (
-    rf"(?:behind {_ME}|behind{_STOP}|behind(?= (?:and|in)\b)|(?:above|ahead|below|beneath|underneath|overhead|straight ahead)\b"
-    rf"|in front\b|in back\b|{_SIDE_PLACE}|over {_MY} head|up above|down below|high up|low down"
+    rf"(?:behind {_ME}|behind{_STOP}|behind(?= (?:and|in)\b)|(?:above|ahead|below|beneath|underneath|overhead)\b"
+    rf"|straight ahead\b|in front\b|in back\b|{_SIDE_PLACE}|over {_MY} head|up above|down below|high up|low down"
     rf"|(?:(?:upper|lower|up|down)[ -])?(?:(?:front|back|rear)[ -])?(?:left|right|front|back|rear)\b(?! {_BODY}\b))"
 )
 _NOUN = (
-    r"(?:(?:living|dining|concert|sports|lecture|waiting|meeting|hotel|church|indoor|enclosed|closed|empty|stone) ){0,2}"
+    r"(?:(?:living|dining|concert|sports|lecture|waiting|meeting|hotel|church|indoor|enclosed|closed|empty) ){0,2}"
     r"(?:(?:bath|bed|class|ball|store|court|show|wash|board|play)?rooms?|halls?|spaces?|chambers?|interiors?|auditoriums?"
     r"|theat(?:re|er)s?|church(?:es)?|cathedrals?|hallways?|studios?|caves?|warehouses?)\b"
 )
 _ADJECTIVE = (
-    r"(?:(?:small|large|mid|medium|moderately|average)(?:[ -]?sized)?|tiny|little|cramped|compact|big|huge|vast|spacious"
-    r"|enormous|highly|very|strongly|extremely|quite|rather|really|acoustically|reverberant|echoing|echoey|reverberating"
+    r"(?:(?:small|large|mid|medium|moderately|average)(?:[ -]?sized)?|tiny|little|cramped|compact|big|huge|vast"
+    r"|spacious|enormous|highly|very|strongly|extremely|quite|rather|really|acoustically|reverberant|echoing|echoey|reverberating"
     r"|dampened|damped|(?:dead|dry)(?:-sounding)?|and|but|yet)"
 )
 # A size, or "dry", counts only as part of a room: "a large, echoing hall".
@@ -71,7 +71,8 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             rf"\bbehind (?:{_ME}|{_MY} (?:back|head)\b)",
             rf"\bbehind\b{_STOP}",
-            rf"\b(?:from|close|far|somewhere|directly) behind\b(?= (?:and|in|on|to|above|below|near|far|close|off|over|high|low|up|down|a)\b)",
+            r"\b(?:from|close|far|somewhere|directly) behind\b"
+            r"(?= (?:and|in|inside|within|with|on|to|above|below|near|far|close|off|over|high|low|up|down|a)\b)",
             rf"\b(?:at|from) {_MY} (?:back|rear)\b(?! (?:yard|door|pocket|seat))",
             rf"\bin back of {_ME}",
             rf"\b(?:on|to|from|at|in|towards?) {_THE} {_MODIFIERS}(?:back|rear)(?: side)?\b{_END}",
@@ -81,7 +82,7 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("above", "overhead", "high", "over ", "upper", "up "),
         (
             rf"\babove {_ME}",
-            r"\bfrom (?:(?:up|high|far|directly|right|somewhere) ){0,2}above\b(?! (?:the|a(?! long)|an|ground|water)\b)",
+            r"\bfrom (?:(?:up|high|far|directly|right|somewhere) ){0,2}above\b(?! (?:the|a(?! long)|an|ground)\b)",
             r"\b(?:up|high|far|close) above\b(?! (?:the|a(?! long)|an)\b)",
             rf"\babove\b(?:{_STOP}|(?= and\b))",
             r"\boverhead\b(?! (?:projector|fan|light|bin|speaker|line|wire|cable|crane|door|pa)s?\b)",
@@ -94,7 +95,8 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("below", "beneath", "underneath", "under ", "low down", "down ", "feet", "lower"),
         (
             rf"\b(?:below|beneath|underneath|under) {_ME}",
-            r"\bfrom (?:(?:down|far|directly|right|somewhere) ){0,2}(?:below|beneath|underneath)\b(?! (?:the|a(?! long)|an)\b)",
+            r"\bfrom (?:(?:down|far|directly|right|somewhere) ){0,2}(?:below|beneath|underneath)\b"
+            r"(?! (?:the|a(?! long)|an)\b)",
             r"\b(?:down|far|close) (?:below|beneath)\b(?! (?:the|a(?! long)|an)\b)",
             rf"\bbelow\b(?:{_STOP}|(?= and\b))",
             r"\blow down\b|\bdown low\b",
@@ -120,10 +122,12 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("far", "distan", "further", " way"),
         (
             rf"\b(?:far|farther|further)[ -]?(?:away|off)\b|\bfar from {_ME}",
-            r"\b(?:off )?(?:in|into|from|at|out in) (?:(?:the|a|some) )?(?:(?:far|great|large|long) )?distance\b(?! of\b)",
+            r"\boff(?<!go off)(?<!goes off)(?<!going off) in (?:the|a) (?:far )?distance\b(?! of\b)",
+            r"\b(?:in|into|from|at|out in) (?:(?:the|a|some) )?"
+            r"(?:(?:far|great|large|long) )?distance\b(?! of\b)",
             r"\bfrom afar\b|\b(?:a )?(?:long|great) (?:way|distance) (?:off|away)\b|\bsome distance away\b",
             r"\bdistant(?:ly)?\b",
-            rf"(?<!so )(?<!as )\bfar (?={_PLACE})",
+            rf"\bfar(?<!so far)(?<!as far) (?={_PLACE})",
             r"\bnear and far\b|\bfar and near\b",
         ),
     ),
@@ -175,7 +179,7 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 READERS: tuple[tuple[str, str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
-    (attribute, word, stems, re.compile("|".join(alternatives)))
+    (attribute, word, stems, re.compile(rf"\b(?:{'|'.join(alternatives)})"))
     for (attribute, word), (stems, alternatives) in PATTERNS.items()
 )
 
