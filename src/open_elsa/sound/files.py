@@ -35,6 +35,10 @@ _FORMATS = {  # suffix -> container, codec (None: the caller's choice)
     ".opus": ("OGG", "OPUS"),
     ".mp3": ("MP3", "MPEG_LAYER_III"),
 }
+_MP3_KBIT = {  # by MPEG version 1 or not, then by the header's index
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
+}
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 
@@ -75,6 +79,13 @@ def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_fram
         )
 
 
+class _StraightFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that soundfile doesn't seek in after every read: in Opus and MP3 that changes the samples that follow."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 class AudioReader:
     """A sound file open for reading in order, block by block; a context manager.
 
@@ -86,7 +97,7 @@ class AudioReader:
         self.path = Path(path)
         head = _first_bytes(self.path)
         try:
-            self._file = soundfile.SoundFile(os.fspath(self.path))
+            self._file = _StraightFile(os.fspath(self.path))
         except PermissionError as error:
             raise AudioError(f"{self.path}: no permission to read it; check its owner and mode") from error
         except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
@@ -95,7 +106,7 @@ class AudioReader:
             self.channels = int(self._file.channels)
             self.sample_rate = check_rate(self._file.samplerate, str(self.path))
             self.notes = self._check_complete()
-            self.frames = self._count_frames(head)
+            self.frames = self._count_frames()
             if self.frames == 0:
                 raise AudioError(f"{self.path}: the file has a header but no samples")
         except BaseException:
@@ -160,8 +171,9 @@ class AudioReader:
     def _cut_off(self, frames: int) -> AudioError:
         promised, got = self.frames / self.sample_rate, frames / self.sample_rate
         return AudioError(
-            f"{self.path}: the {self._file.format} file is cut off or damaged: of the {promised:.2f} s"
-            f" that its header promises, only the first {got:.2f} s are known to be good; copy or download it again, or save its good part with another program"
+            f"{self.path}: the {self._file.format} file is cut off or damaged: of the {promised:.2f} s that its header"
+            f" promises, only the first {got:.2f} s are known to be good; copy or download it again, or save its good"
+            " part with another program"
         )
 
     def _check_complete(self) -> tuple[str, ...]:
@@ -181,9 +193,9 @@ class AudioReader:
             )
         return ()
 
-    def _count_frames(self, head: bytes) -> int:
+    def _count_frames(self) -> int:
         frames = int(self._file.frames)
-        guessed = self._file.format == "MP3" and not any(tag in head for tag in (b"Xing", b"Info", b"VBRI"))
+        guessed = self._file.format == "MP3" and self._mp3_without_length()
         if not guessed and 0 <= frames < _UNKNOWN_FRAMES:
             return frames
         counted = 0
@@ -195,6 +207,18 @@ class AudioReader:
             self.frames = counted
             raise self._cut_off(counted) from error
         return counted
+
+    def _mp3_without_length(self) -> bool:
+        """Tell whether libsndfile had to guess the length; raises where its guess would lose the end."""
+        head = _after_id3(self.path)
+        if any(tag in head for tag in (b"Xing", b"Info", b"VBRI")):
+            return False
+        if _mp3_bit_rate_varies(head):
+            raise AudioError(
+                f"{self.path}: an MP3 of variable bit rate that doesn't state its length, so its end would be lost;"
+                " write it anew, e.g. ffmpeg -i in.mp3 out.flac"
+            )
+        return True
 
 
 def info(path: str | Path) -> AudioInfo:
@@ -349,3 +373,25 @@ def _ogg_has_last_page(path: Path) -> bool:
         tail = f.read()
     at = tail.rfind(b"OggS")
     return at >= 0 and at + 5 < len(tail) and bool(tail[at + 5] & 4)
+
+
+def _after_id3(path: Path) -> bytes:
+    with path.open("rb") as f:
+        tag = f.read(10)
+        size = sum((byte & 127) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=False))
+        f.seek(10 + size if tag[:3] == b"ID3" else 0)
+        return f.read(1 << 16)
+
+
+def _mp3_bit_rate_varies(head: bytes) -> bool:
+    """Follow the chain of MPEG layer III frames from the first one and compare their bit rates."""
+    at, seen = max(0, head.find(b"\xff")), set()
+    while at + 4 <= len(head) and head[at] == 0xFF and head[at + 1] & 0xE6 == 0xE2:
+        mpeg1, half = head[at + 1] & 0x18 == 0x18, head[at + 1] & 0x18 == 0
+        kbit, rate = _MP3_KBIT[mpeg1][head[at + 2] >> 4], (44100, 48000, 32000, 0)[(head[at + 2] >> 2) & 3]
+        if not kbit or not rate:
+            break
+        seen.add(kbit)
+        rate = rate if mpeg1 else rate // 4 if half else rate // 2
+        at += (144 if mpeg1 else 72) * kbit * 1000 // rate + ((head[at + 2] >> 1) & 1)
+    return len(seen) > 1
