@@ -87,13 +87,17 @@ class ClapLogMel(nn.Module):
             return decibels.transpose(1, 2).unsqueeze(1)
 
 
+_ROUNDING = 1e-3  # of the whole complex intensity: what is weaker is float32 noise, as in the mirrored first frame
+
+
 class UnitIntensity(nn.Module):
     """The paper's spatial input: active and reactive intensity, each scaled to unit norm per time-frequency cell.
 
     (b, 4, n) AmbiX at 48 kHz, n ≥ 601 -> (b, 2, 3, 201, 1 + n // 300): active then reactive, components Y, Z, X,
     each in [-1, 1], 40 Hz bins from 0 to 8 kHz. Re and Im of W*·(Y, Z, X); active points towards the source.
     An STFT of 1200 every 300 samples is the paper's 400 / 100 at 16 kHz without resampling. Cells without energy are
-    zero. own_norm=False divides both by the norm of the active one (the public re-implementation's choice).
+    zero, and an intensity below a thousandth of the other is rounding, so that it isn't blown up to 1 (a plane wave has
+    no reactive part). own_norm=False divides both by the active one (as the public re-implementation does).
     Raises AudioError for a shorter sound.
     """
 
@@ -115,7 +119,8 @@ class UnitIntensity(nn.Module):
             intensity = spectrum[:, :1].conj() * spectrum[:, 1:]
             both = torch.stack([intensity.real, intensity.imag], 1)
             norm = torch.linalg.vector_norm(both, dim=2, keepdim=True)
-            unit: Tensor = both / (norm if self.own_norm else norm[:, :1]).clamp_min(self.eps)
+            floor = _ROUNDING * torch.linalg.vector_norm(norm, dim=1, keepdim=True)
+            unit: Tensor = both / torch.maximum(norm if self.own_norm else norm[:, :1], floor).clamp_min(self.eps)
             return unit
 
     def frames(self, samples: int) -> int:

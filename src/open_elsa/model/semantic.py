@@ -174,7 +174,7 @@ def _conv(
     channels: int, out: int, *, kernel: int, stride: int, activation: type[nn.Module] | None, groups: int = 1
 ) -> nn.Sequential:
     conv = nn.Conv2d(channels, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out")
+    nn.init.kaiming_normal_(conv.weight)  # by fan-in: MobileNet's fan-out starves the depthwise layers
     norm = nn.BatchNorm2d(out, eps=1e-3, momentum=0.01)
     return nn.Sequential(conv, norm) if activation is None else nn.Sequential(conv, norm, activation())
 

@@ -115,9 +115,9 @@ class RobertaEncoder(nn.Module):
         fit_weights(self.backbone, state, where=str(folder), may_miss=("pooler.", "embeddings.position_ids"))
         self._tokenizer = read_tokenizer(folder)
 
-    def save_tokenizer(self, folder: Path) -> None:
-        """Write folder/tokenizer.json, so that a checkpoint reads its own text wherever it goes."""
-        (folder / "tokenizer.json").write_text(self.tokenizer.to_str(), encoding="utf-8")
+    def tokenizer_json(self) -> str:
+        """What checkpoints keep as tokenizer.json, so that they read their own text wherever they go."""
+        return str(self.tokenizer.to_str())
 
     def load_tokenizer(self, folder: Path) -> None:
         """Read folder/tokenizer.json, or vocab.json and merges.txt; raises CheckpointError where they're absent."""
