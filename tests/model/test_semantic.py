@@ -105,12 +105,14 @@ def test_clap_weights_are_loaded_and_give_claps_output(tmp_path: Path, fused: bo
     save_file(state | {"text_model.x": torch.zeros(1)}, tmp_path / "model.safetensors")
     truncation = "fusion" if fused else "rand_trunc"
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"truncation": truncation}))
-    encoder = HtsatEncoder(SMALL).eval()
+    encoder = HtsatEncoder(SMALL, mel_scale="htk" if fused else "slaney").eval()
     encoder.load_pretrained(tmp_path)
     w = torch.randn(1, 480_000) * 0.1
     mel = ClapLogMel("htk" if fused else "slaney")(w)
     expected = clap(input_features=mel.repeat(1, 4 if fused else 1, 1, 1), is_longer=torch.tensor([[False]]))
     torch.testing.assert_close(encoder(w), expected.pooler_output, atol=1e-5, rtol=0)
+    with pytest.raises(CheckpointError, match="mel scale"):
+        HtsatEncoder(SMALL, mel_scale="slaney" if fused else "htk").load_pretrained(tmp_path)
 
 
 def test_a_pickle_or_another_architecture_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from open_elsa.errors import CheckpointError, ConfigError
 from open_elsa.model.card import ModelCard
 from open_elsa.model.config import ElsaConfig
+from open_elsa.model.elsa import Elsa, build
 
 CONFIG, WEIGHTS, CARD, TOKENIZER = "config.json", "model.safetensors", "README.md", "tokenizer.json"
 SHIPPED = "elsa-small"
@@ -47,35 +48,23 @@ def save(folder: str | Path, model: nn.Module, card: ModelCard, *, dtype: torch.
     return folder
 
 
-def load(source: str | Path | None = None, *, make: Callable[[ElsaConfig], nn.Module] | None = None) -> Any:
+def load(source: str | Path | None = None, *, make: Callable[[ElsaConfig], nn.Module] = build) -> Elsa:
     """Read a checkpoint from a folder, a hub id ("user/name" or "user/name@revision"), or None = the shipped one.
 
     Returns the model in evaluation mode, float32, on the CPU. A hub id is downloaded (safetensors, JSON and Markdown
-    only) unless HF_HUB_OFFLINE is set or it's cached. `make` builds the model from its configuration; by default the
-    one that the configuration names. Raises CheckpointError for what is missing, broken, a pickle, of another format,
-    or has a tensor that doesn't fit (the first one is named).
+    only) unless it's cached or HF_HUB_OFFLINE is set. `make` builds the model from its configuration. Raises
+    CheckpointError for what is missing, broken, a pickle, of another format, or has a tensor that doesn't fit (the
+    first one is named).
     """
     folder = find(source)
     config = read_config(folder)
     with torch.random.fork_rng(devices=[]):  # the random start is overwritten: it must not move the caller's generator
-        model = (make or make_model)(config)
+        model = make(config)
     state = _read(folder / WEIGHTS, _own_state(model))
     model.load_state_dict(state, strict=False)  # strictness is _read's; what is external isn't in the file
     if (text := getattr(model, "text", None)) is not None and hasattr(text, "load_tokenizer"):
         text.load_tokenizer(folder)
-    return model.eval()
-
-
-def make_model(config: ElsaConfig) -> nn.Module:
-    """The model that a configuration describes, untrained; raises ConfigError for encoders that no model joins."""
-    from open_elsa.model import elsa  # here, so that reading a card or a hash doesn't load every encoder
-
-    kinds = (config.semantic.kind, config.spatial.kind, config.text.kind)
-    name = {("mobilenet", "selector", "minilm"): "ElsaSmall", ("htsat", "paper", "roberta"): "ElsaBase"}.get(kinds)
-    if name is None or not hasattr(elsa, name):
-        raise ConfigError(f"no model joins the encoders {', '.join(kinds)}; elsa-small and elsa-base show what goes")
-    model: nn.Module = getattr(elsa, name)(config)
-    return model
+    return cast(Elsa, model.eval())
 
 
 def find(source: str | Path | None) -> Path:

@@ -1,7 +1,7 @@
 """Front ends as modules with buffers: log-mel spectrograms and unit intensity, from waveforms, in float32.
 
-Tables are computed at construction and not stored in a checkpoint (persistent=False), except where they depend on
-whose weights were loaded: they follow from the numbers in this file, so that a checkpoint can't disagree with them.
+Tables are computed at construction and never stored in a checkpoint (persistent=False): they follow from the numbers
+in this file, so that a checkpoint can't disagree with the code that reads it.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ClapLogMel(nn.Module):
 
     (b, n) samples at 48 kHz, 513 ≤ n ≤ 480,000 -> (b, 1, 1001, 64) in dB, floor -100. The sound is repeated as often
     as it fits whole and padded with zeros ("repeatpad"); STFT 1024 with a periodic Hann every 480 samples, centred;
-    power; 64 triangles from 0 to 14 kHz. scale "slaney" is what LAION's unfused checkpoints were trained on, "htk"
-    what the fused ones were. The triangles are stored in checkpoints, as they belong to the weights.
+    power; 64 triangles from 0 to 14 kHz. The scale belongs to the weights: "htk" for LAION's fused checkpoints (the
+    public re-implementation's start), "slaney" for the unfused ones.
     Raises AudioError for other lengths. Tested equal to transformers' ClapFeatureExtractor.
     """
 
@@ -60,19 +60,14 @@ class ClapLogMel(nn.Module):
     window: Tensor
     mel: Tensor
 
-    def __init__(self, scale: Literal["slaney", "htk"] = "slaney") -> None:
+    def __init__(self, scale: Literal["htk", "slaney"] = "htk") -> None:
         super().__init__()
-        self.register_buffer("window", torch.hann_window(1024), persistent=False)
-        self.register_buffer("mel", torch.zeros(64, 513))
-        self.set_scale(scale)
-
-    def set_scale(self, scale: Literal["slaney", "htk"]) -> None:
-        """Change the mel scale: "slaney" for weights trained without fusion, "htk" for those trained with it."""
         from transformers.audio_utils import mel_filter_bank
 
+        self.register_buffer("window", torch.hann_window(1024), persistent=False)
         norm = "slaney" if scale == "slaney" else None
         bank = mel_filter_bank(513, 64, 0, 14000, self.sample_rate, norm=norm, mel_scale=scale)
-        self.mel.copy_(torch.from_numpy(bank).T)
+        self.register_buffer("mel", torch.tensor(bank.T, dtype=torch.float32), persistent=False)
 
     def forward(self, w: Float[Tensor, "b n"]) -> Float[Tensor, "b 1 1001 64"]:
         """The log-mel spectrogram of waveforms; see the class for shapes and units."""
@@ -129,7 +124,10 @@ class UnitIntensity(nn.Module):
 
 
 def repeat_pad(x: Float[Tensor, "b n"], samples: int) -> Float[Tensor, "b m"]:
-    """Repeat a sound as often as it fits whole into `samples`, then pad with zeros (LAION-CLAP's "repeatpad")."""
+    """Repeat a sound as often as it fits whole into `samples`, then pad with zeros (LAION-CLAP's "repeatpad").
+
+    A longer sound is cut to its beginning.
+    """
     x = x.repeat(1, max(1, samples // x.shape[-1]))
     return nn.functional.pad(x, (0, samples - x.shape[-1]))
 

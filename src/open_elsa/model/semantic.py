@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -189,13 +190,14 @@ class HtsatEncoder(nn.Module):
 
     sample_rate = 48000
 
-    def __init__(self, config: SemanticConfig) -> None:
+    def __init__(self, config: SemanticConfig, *, mel_scale: Literal["htk", "slaney"] = "htk") -> None:
         super().__init__()
         from transformers import ClapAudioConfig, ClapAudioModel
 
         stages = len(config.htsat_depths)
         self.dim = config.htsat_dim * 2 ** (stages - 1)
-        self.front_end = ClapLogMel()
+        self.mel_scale = mel_scale
+        self.front_end = ClapLogMel(mel_scale)
         self.htsat = ClapAudioModel(
             ClapAudioConfig(
                 hidden_size=self.dim,
@@ -219,11 +221,16 @@ class HtsatEncoder(nn.Module):
     def load_pretrained(self, source: str | Path) -> None:
         """Start from a CLAP checkpoint in a folder or the hub's cache, such as "laion/clap-htsat-fused".
 
-        Never downloads. The mel scale follows the checkpoint's preprocessor_config.json. Raises CheckpointError where
-        nothing is there or a tensor doesn't fit.
+        Never downloads. Raises CheckpointError where nothing is there, a tensor doesn't fit, or the checkpoint was
+        trained on another mel scale than this encoder's (its preprocessor_config.json tells).
         """
         folder = local_folder(source)
-        fit_weights(self.htsat, read_weights(folder, "audio_model.", ""), where=str(folder))
         preprocessor = folder / "preprocessor_config.json"
-        fused = preprocessor.is_file() and json.loads(preprocessor.read_text()).get("truncation") == "fusion"
-        self.front_end.set_scale("htk" if fused else "slaney")
+        if preprocessor.is_file():
+            fused = json.loads(preprocessor.read_text(encoding="utf-8")).get("truncation") == "fusion"
+            if (scale := "htk" if fused else "slaney") != self.mel_scale:
+                raise CheckpointError(
+                    f"{folder} was trained on the {scale} mel scale, this encoder reads {self.mel_scale}; "
+                    "laion/clap-htsat-fused is htk, laion/clap-htsat-unfused is slaney"
+                )
+        fit_weights(self.htsat, read_weights(folder, "audio_model.", ""), where=str(folder))
