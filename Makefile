@@ -1,0 +1,64 @@
+# make demo   hear what the shipped model can do (installs into .venv when needed)
+# make test   every test          make lint   style, types, layers          make docs   the documentation site
+# make train  train elsa-small    make results   measure it again and rewrite the tables
+#
+# On a machine where PyPI's torch would pull gigabytes of CUDA libraries you don't want:
+#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# the data this project was trained and measured on; see docs/data.md
+DATA ?= ../shared/data
+JOBS ?= 2
+# one thread a process: parallel tests don't fight over cores, and results don't depend on the machine
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+SOURCES := src tests tools examples benchmarks
+
+.PHONY: demo test lint docs train results env dev clean
+
+demo: $(VENV)/.installed
+	$(BIN)/elsa demo
+
+test: $(VENV)/.dev
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict
+
+train: $(VENV)/.installed
+	$(BIN)/python tools/train_elsa_small.py --data $(DATA)
+
+results: $(VENV)/.dev
+	$(BIN)/python tools/measure_results.py --data $(DATA)
+
+env: $(VENV)/.installed
+dev: $(VENV)/.dev
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No python3 was found. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: Python 3.11 or newer is needed. Name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+# torch first and alone, so that its build (CPU or CUDA) is the one chosen here
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(PIP) install -r requirements.lock
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
+	$(PIP) install -r requirements-dev.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) site out runs
