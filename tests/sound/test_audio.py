@@ -67,6 +67,17 @@ def test_every_convention_is_read_into_ambix(tmp_path: Path, convention: str) ->
     np.testing.assert_allclose(audio.read(path, convention=convention).samples, scene, atol=1e-6)
 
 
+@pytest.mark.parametrize("convention", foa.CONVENTIONS)
+def test_our_files_say_which_convention_they_hold(tmp_path: Path, convention: str) -> None:
+    scene = foa.encode(tone()[0], -120, 35)
+    path = audio.write(tmp_path / "x.wav", scene, RATE, subtype="FLOAT", convention=convention)
+    stored, _ = soundfile.read(path, dtype="float32")
+    np.testing.assert_allclose(stored.T, foa.to_convention(scene, convention), atol=1e-6)
+    sound = audio.read(path)
+    np.testing.assert_allclose(sound.samples, scene, atol=1e-6)
+    assert sound.notes == ()
+
+
 def test_an_amb_file_is_fuma(tmp_path: Path) -> None:
     scene = foa.encode(tone()[0], 30, 0)
     path = raw(tmp_path / "x.amb", foa.to_convention(scene, "fuma"), subtype="FLOAT", format="WAVEX")

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from open_elsa.errors import AudioError, ConventionError
-from open_elsa.sound import audio, files
+from open_elsa.sound import audio, files, writing
 
 RATE = 48_000
 
@@ -227,7 +227,7 @@ def test_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(AudioError, match="no permission to read"):
             audio.info(path)
     with monkeypatch.context() as m:
-        m.setattr(files.tempfile, "mkstemp", refuse)
+        m.setattr(writing.tempfile, "mkstemp", refuse)
         with pytest.raises(AudioError, match=r"cannot write into .*Permission denied"):
             audio.write(tmp_path / "y.wav", noise(), RATE)
 
@@ -327,7 +327,7 @@ def test_a_disk_that_fails_late_leaves_the_old_file_and_no_part(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(*((files.os, "fsync", full) if where == "fsync" else (Path, "replace", full)))
+    monkeypatch.setattr(*((writing.os, "fsync", full) if where == "fsync" else (Path, "replace", full)))
     with pytest.raises(AudioError, match="No space left on device"):
         audio.write(path, noise() / 2, RATE, overwrite=True)
     assert path.read_bytes() == before

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, ConventionError
 from open_elsa.sound import foa
-from open_elsa.sound.files import AudioInfo, AudioReader, check_finite, check_rate, info, write
+from open_elsa.sound.files import COMMENTS, AudioInfo, AudioReader, check_finite, check_rate, info
+from open_elsa.sound.writing import write
 
 __all__ = [
     "AudioInfo",
@@ -238,6 +239,9 @@ def _file_windows(path: str | Path, window_s: float, hop_s: float, convention: s
 def _file_convention(header: AudioInfo, convention: str) -> str:
     """Resolve "auto" where the file itself says what it is."""
     if convention == "auto" and header.channels >= 4:
+        for name, comment in COMMENTS.items():
+            if header.comment == comment:
+                return name
         if "ambix" in header.comment.lower():
             return "ambix"
         if header.path.lower().endswith(".amb"):

@@ -1,4 +1,4 @@
-"""Sound files through libsndfile, with every failure turned into a clear AudioError and nothing ever half-written."""
+"""Reading sound files through libsndfile, with every failure turned into a clear AudioError."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import contextlib
 import difflib
 import os
 import re
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,24 +20,24 @@ from open_elsa.errors import AudioError
 #: Sample rates outside this range are taken for a mistake.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
-#: What stands in the comment of the four-channel files that we write.
-AMBIX_COMMENT = "AmbiX first-order ambisonics: ACN channel order W Y Z X, SN3D"
-
-_BLOCK_FRAMES = 1 << 16
-_UNKNOWN_FRAMES = 1 << 48  # libsndfile reports about 2**63 where a header doesn't say
-_LOSSLESS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "CAF", "AU"}  # these seek to the exact sample
-_FORMATS = {  # suffix -> container, codec (None: the caller's choice)
-    ".wav": ("WAV", None),
-    ".flac": ("FLAC", None),
-    ".ogg": ("OGG", "VORBIS"),
-    ".opus": ("OGG", "OPUS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
+#: What stands in the comment of the ambisonic files that we write, by convention.
+COMMENTS = {
+    "ambix": "AmbiX first-order ambisonics: ACN channel order W Y Z X, SN3D",
+    "n3d": "First-order ambisonics: ACN channel order W Y Z X, N3D",
+    "fuma": "FuMa first-order ambisonics: channel order W X Y Z, W at -3 dB",
+    "a-format": "Tetrahedral A-format: capsules FLU FRD BLD BRU",
 }
+
+#: Files are read and written in blocks of so many samples per channel.
+BLOCK_FRAMES = 1 << 16
+
+_UNKNOWN_FRAMES = 1 << 48  # libsndfile reports about 2**63 where a header doesn't say
+#: Containers that seek to the exact sample and keep every one.
+LOSSLESS = {"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "CAF", "AU"}
 _MP3_KBIT = {  # by MPEG version 1 or not, then by the header's index
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),
 }
-_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 
 
 @dataclass(frozen=True)
@@ -137,20 +135,20 @@ class AudioReader:
     def read(self, frames: int) -> NDArray[np.float32]:
         """Read the next frames as (channels, frames) float32; raises AudioError when the file ends before its time."""
         # In blocks: a header that lies about its length must not make us allocate it.
-        blocks = [self._block(min(_BLOCK_FRAMES * 16, frames - at)) for at in range(0, frames, _BLOCK_FRAMES * 16)]
+        blocks = [self._block(min(BLOCK_FRAMES * 16, frames - at)) for at in range(0, frames, BLOCK_FRAMES * 16)]
         return np.ascontiguousarray(np.concatenate(blocks, axis=0).T) if blocks else self._nothing()
 
     def skip(self, frames: int) -> None:
         """Go forward: by seeking where that is exact to the sample, else by decoding, so that crops equal windows."""
-        if frames > 0 and self._file.format in _LOSSLESS:
+        if frames > 0 and self._file.format in LOSSLESS:
             try:
                 self._file.seek(self._position + frames)
             except soundfile.SoundFileError as error:
                 raise self._cut_off(self._position) from error
             self._position += frames
             return
-        for at in range(0, frames, _BLOCK_FRAMES):
-            self._block(min(_BLOCK_FRAMES, frames - at))
+        for at in range(0, frames, BLOCK_FRAMES):
+            self._block(min(BLOCK_FRAMES, frames - at))
 
     def _nothing(self) -> NDArray[np.float32]:
         return np.zeros((self.channels, 0), dtype=np.float32)
@@ -200,7 +198,7 @@ class AudioReader:
             return frames
         counted = 0
         try:
-            while got := len(self._file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+            while got := len(self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
                 counted += got
             self._file.seek(0)
         except soundfile.SoundFileError as error:
@@ -225,103 +223,6 @@ def info(path: str | Path) -> AudioInfo:
     """Read the header of a sound file; raises AudioError as AudioReader does."""
     with AudioReader(path) as reader:
         return reader.info()
-
-
-def write(
-    path: str | Path,
-    samples: NDArray[Any],
-    sample_rate: int,
-    *,
-    overwrite: bool = False,
-    subtype: str = "PCM_16",
-) -> Path:
-    """Write a sound file whole or not at all; the suffix says the format: .wav, .flac, .ogg, .opus or .mp3.
-
-    samples: (n,) or (c, n), full scale +-1; four channels are marked as AmbiX. subtype: for .wav and .flac, e.g.
-    "PCM_24", or "FLOAT" in .wav. Returns the path. Raises AudioError for bad samples, samples beyond full scale that
-    the format would clip, an existing file unless overwrite, and a disk that is full (what was there before stays).
-    """
-    path = Path(path)
-    x, rate = _writable(samples, path), check_rate(sample_rate, str(path))
-    container, codec = _format_of(path, x, rate, subtype)
-    if not codec.startswith(("FLOAT", "DOUBLE")) and float(np.max(np.abs(x))) > 1.0001:
-        raise AudioError(
-            f"{path}: samples reach {float(np.max(np.abs(x))):.3g}, which {codec} would clip at 1;"
-            ' scale them down, or write a .wav with subtype="FLOAT"'
-        )
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder; give the name of a file in it")
-    if path.exists() and not overwrite:
-        raise AudioError(f"{path}: exists already; pass overwrite=True to replace it")
-    with _replacing(path) as unfinished:
-        _encode(unfinished, x, rate, container, codec)
-    return path
-
-
-def _encode(path: Path, x: NDArray[np.float32], rate: int, container: str, codec: str) -> None:
-    frames = x.shape[1]
-    with soundfile.SoundFile(os.fspath(path), "w", rate, x.shape[0], subtype=codec, format=container) as f:
-        if x.shape[0] == 4:
-            f.comment = AMBIX_COMMENT
-        for at in range(0, frames, _BLOCK_FRAMES):  # libvorbis overflows the stack on one huge write
-            f.write(np.ascontiguousarray(x[:, at : at + _BLOCK_FRAMES].T))
-    # libsndfile keeps silent about errors while closing, so what lies on the disk is looked at.
-    stored = int(soundfile.info(os.fspath(path)).frames)
-    if (stored != frames and container in _LOSSLESS) or stored < frames:
-        raise OSError(f"only {stored} of {frames} samples reached the disk")
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside path that becomes path on success and is removed on failure."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
-    except FileNotFoundError as error:
-        raise AudioError(f"{path}: the folder {path.parent} does not exist; create it first") from error
-    except OSError as error:
-        raise AudioError(f"{path}: cannot write into {path.parent}: {error.strerror}") from error
-    os.close(handle)
-    unfinished = Path(name)
-    try:
-        yield unfinished
-        with unfinished.open("rb+") as f:
-            os.fsync(f.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        unfinished.chmod(0o666 & ~umask)  # mkstemp makes private files
-        unfinished.replace(path)
-    except (soundfile.SoundFileError, OSError, AssertionError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "short write"
-        raise AudioError(f"{path}: could not be written ({reason}); is the disk full? Nothing was changed") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _writable(samples: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    x = np.atleast_2d(np.asarray(samples))
-    if x.ndim != 2 or x.size == 0 or not np.issubdtype(x.dtype, np.floating):
-        raise AudioError(f"{path}: samples must be floats of shape (n,) or (c, n), got {x.dtype} {np.shape(samples)}")
-    if x.shape[0] > 64 or (x.shape[0] > x.shape[1] and x.shape[1] in (1, 2, 4)):
-        raise AudioError(f"{path}: samples of shape {x.shape} look transposed; pass samples.T, shape (channels, n)")
-    check_finite(x, 1, f"{path} (times in samples)")
-    return x.astype(np.float32, copy=False)
-
-
-def _format_of(path: Path, x: NDArray[np.float32], rate: int, subtype: str) -> tuple[str, str]:
-    if path.suffix.lower() not in _FORMATS:
-        raise AudioError(f"{path}: cannot write {path.suffix or 'a name without suffix'}; use {', '.join(_FORMATS)}")
-    container, codec = _FORMATS[path.suffix.lower()]
-    codec = codec or subtype.upper()
-    if not soundfile.check_format(container, codec):
-        known = ", ".join(soundfile.available_subtypes(container))
-        raise AudioError(f"{path}: {container} cannot hold {subtype!r}; use one of {known}")
-    if container == "MP3" and x.shape[0] > 2:
-        raise AudioError(f"{path}: MP3 holds at most 2 channels, got {x.shape[0]}; write .wav, .flac, .ogg or .opus")
-    if codec == "OPUS" and rate not in _OPUS_RATES:
-        raise AudioError(f"{path}: Opus holds {', '.join(map(str, _OPUS_RATES))} Hz, got {rate}; resample to 48000")
-    if container == "WAV" and x.size * 4 > 0xF0000000:
-        container = "RF64"  # a plain WAV ends at 4 GiB
-    return container, codec
 
 
 def _first_bytes(path: Path) -> bytes:
