@@ -1,0 +1,346 @@
+"""Sounds and words to vectors and places, without any randomness."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from open_elsa.errors import AudioError, CheckpointError, ConfigError, ConventionError, DataError, ElsaError
+from open_elsa.sound import foa
+from open_elsa.using.pieces import AudioLike, Audios, Piece, as_list, pieces
+
+logger = logging.getLogger("open_elsa")
+
+Vectors = NDArray[np.float32]
+OnError = Callable[[int, ElsaError], None]
+
+
+@dataclass(frozen=True)
+class Location:
+    """What the model says of the place; every field None where it cannot know (mono, silence).
+
+    azimuth_deg: 0 ahead, +90 left, in (-180, 180]. elevation_deg: -90..90. distance_m: metres. floor_area_m2, t30_s,
+    drr_db: the room; uncertainty_deg: expected angular error. The last three are None in models that lack them.
+    """
+
+    azimuth_deg: float | None = None
+    elevation_deg: float | None = None
+    distance_m: float | None = None
+    floor_area_m2: float | None = None
+    t30_s: float | None = None
+    drr_db: float | None = None
+    uncertainty_deg: float | None = None
+
+    @property
+    def known(self) -> bool:
+        """True where a direction was heard."""
+        return self.azimuth_deg is not None
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One window: vector (d,) float32 of unit norm, and where in which source it was heard, in seconds."""
+
+    vector: Vectors
+    start_s: float
+    end_s: float
+    source: str
+
+
+@dataclass(frozen=True)
+class WindowAnalysis:
+    """One window with everything known of it; level_db is the RMS of W in dBFS."""
+
+    embedding: Vectors
+    location: Location
+    start_s: float
+    end_s: float
+    source: str
+    level_db: float
+    silent: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One sound: embedding (d,) of the whole of it; location and its span start_s..end_s, the loudest window.
+
+    silent: nothing to hear in all of it. notes: what was assumed or stood in the way.
+    """
+
+    embedding: Vectors
+    location: Location
+    start_s: float
+    end_s: float
+    source: str = ""
+    silent: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def load(path_or_id: str | Path | None = None, *, device: str = "cpu", batch_size: int = 16) -> Embedder:
+    """Load a model ready for use: the shipped elsa-small, a checkpoint folder, or a hub id.
+
+    device: a torch device. On the CPU the same recording gives the same bits; a GPU agrees within 1e-4.
+    Raises CheckpointError for a folder that is missing, incomplete or does not fit; ConfigError for the device.
+    """
+    from open_elsa.model import checkpoints
+
+    folder = checkpoints.find(path_or_id)
+    model = checkpoints.load(folder)
+    return Embedder(model, device=device, batch_size=batch_size, weights_sha256=checkpoints.weights_hash(folder))
+
+
+class Embedder:
+    """A model in use: lists in, NumPy arrays out, the same answer alone and in any batch (within 1e-5).
+
+    model: an ELSA model (see open_elsa.model); batch_size: windows computed at once, which changes speed only;
+    weights_sha256: of the checkpoint's file (default: computed from the weights).
+    """
+
+    def __init__(
+        self, model: Any, *, device: str = "cpu", batch_size: int = 16, weights_sha256: str | None = None
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        try:
+            self.device = torch.device(device)
+            self.model = model.to(self.device).eval()
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+        self.config = model.config
+        self.batch_size = batch_size
+        self._hash = weights_sha256
+
+    @property
+    def dim(self) -> int:
+        """Length of every vector."""
+        return int(self.config.embedding_dim)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return str(self.config.name)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in hertz at which the model listens; sounds of any rate are resampled to it."""
+        return int(self.model.sample_rate)
+
+    @property
+    def weights_sha256(self) -> str:
+        """What the model is recognised by: the hash of its weights file, or of names and values of its weights."""
+        if self._hash is None:
+            digest = hashlib.sha256()
+            for key, tensor in sorted(self.model.state_dict().items()):
+                digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            self._hash = digest.hexdigest()
+        return self._hash
+
+    # -- sounds ------------------------------------------------------------------------------------------------------
+
+    def embed_audio(self, sounds: Audios, *, convention: str = "auto") -> Vectors:
+        """Embed sounds of any length, rate and mix of mono and ambisonic: (n, dim) float32, unit norm.
+
+        sounds: a list of paths, (samples, sample_rate) or Sound; one of these alone counts as a list of one.
+        A sound longer than config.window_s is cut into half-overlapping windows; its vector is the normalised mean
+        over those that are not silent. Raises AudioError naming the first sound that cannot be used.
+        """
+        rows = [_whole(windows).embedding for windows in self._all(sounds, convention)]
+        return np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
+
+    def embed_windows(self, sounds: Audios, *, convention: str = "auto") -> list[Embedding]:
+        """Embed every window of a sound with its times; window k equals the embedding of that crop alone."""
+        found = self._all(sounds, convention)
+        return [Embedding(w.embedding, w.start_s, w.end_s, w.source) for windows in found for w in windows]
+
+    def locate(self, sounds: Audios, *, convention: str = "auto") -> list[Location]:
+        """Say where each sound comes from; in a long sound, where its loudest window comes from.
+
+        Mono sounds and silence have no location: every field is None, and silence is warned of.
+        """
+        return [a.location for a in self.analyse(sounds, convention=convention)]
+
+    def analyse(self, sounds: Audios, *, convention: str = "auto") -> list[Analysis]:
+        """Embed and locate in one pass, one Analysis a sound."""
+        return [_whole(windows) for windows in self._all(sounds, convention)]
+
+    def stream(
+        self, sounds: Iterable[AudioLike], *, convention: str = "auto", on_error: OnError | None = None
+    ) -> Iterator[tuple[int, list[WindowAnalysis]]]:
+        """Yield (place in `sounds`, its windows) as they are finished, not in order, holding few windows in memory.
+
+        Windows of equal length are computed together. on_error takes (place, error) of a sound that cannot be used
+        and lets the rest go on; without it the error is raised.
+        """
+        buckets: dict[int, list[tuple[int, int, Piece]]] = defaultdict(list)
+        waiting: dict[int, dict[int, WindowAnalysis]] = {}
+        expected: dict[int, int] = {}
+
+        def flush(lengths: Iterable[int]) -> None:
+            for length in lengths:
+                batch = buckets.pop(length)
+                analysed = self._encode([piece for _, _, piece in batch])
+                for (i, k, _), window in zip(batch, analysed, strict=True):
+                    waiting[i][k] = window
+
+        def finished() -> Iterator[tuple[int, list[WindowAnalysis]]]:
+            for i in [i for i, count in expected.items() if len(waiting[i]) == count]:
+                del expected[i]
+                windows = waiting.pop(i)
+                yield i, [windows[k] for k in sorted(windows)]
+
+        for i, item in enumerate(sounds):
+            waiting[i] = {}
+            count = 0
+            try:
+                for piece in pieces(item, self.config, self.sample_rate, convention=convention):
+                    length = piece.samples.shape[1]
+                    buckets[length].append((i, count, piece))
+                    count += 1
+                    if len(buckets[length]) == self.batch_size:
+                        flush([length])
+                    elif sum(map(len, buckets.values())) >= 4 * self.batch_size:
+                        flush(list(buckets))
+                if count == 0:
+                    raise AudioError(f"{item}: holds no sound")
+            except (AudioError, ConventionError) as error:
+                if on_error is None:
+                    raise
+                for length, held in list(buckets.items()):
+                    buckets[length] = [entry for entry in held if entry[0] != i]
+                    if not buckets[length]:
+                        del buckets[length]
+                del waiting[i]
+                on_error(i, error)
+                continue
+            expected[i] = count
+            yield from finished()
+        flush(list(buckets))
+        yield from finished()
+
+    def _all(self, sounds: Audios, convention: str) -> list[list[WindowAnalysis]]:
+        items = as_list(sounds)
+        found = dict(self.stream(items, convention=convention))
+        for i in range(len(items)):
+            if all(w.silent for w in found[i]):
+                warnings.warn(f"{found[i][0].source}: silent, no location", stacklevel=3)
+            for note in dict.fromkeys(note for w in found[i] for note in w.notes):
+                logger.info("%s: %s", found[i][0].source, note)
+        return [found[i] for i in range(len(items))]
+
+    def _encode(self, batch: Sequence[Piece]) -> list[WindowAnalysis]:
+        audio = torch.zeros(len(batch), 4, batch[0].samples.shape[1])
+        for row, piece in zip(audio, batch, strict=True):
+            channels = piece.samples if piece.spatial else piece.samples[:1]  # mono: W alone, Y Z X stay zero
+            row[: len(channels)] = torch.from_numpy(np.ascontiguousarray(channels))
+        spatial = torch.tensor([piece.spatial for piece in batch])
+        # exact convolutions on a GPU: TF32 would cost three digits between a batch and a single
+        with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+            out = self.model.encode_audio(audio.to(self.device), spatial.to(self.device))
+        vectors = out.embedding.float().cpu().numpy()
+        if not np.isfinite(vectors).all():
+            raise CheckpointError(f"{self.name} gave a vector that is not finite; its weights are damaged")
+        places = _locations(out, [piece.spatial for piece in batch])
+        return [
+            WindowAnalysis(v, place, p.start_s, p.end_s, p.source, p.level_db, p.silent, p.notes)
+            for v, place, p in zip(vectors, places, batch, strict=True)
+        ]
+
+    # -- words -------------------------------------------------------------------------------------------------------
+
+    def embed_text(self, texts: str | Sequence[str]) -> Vectors:
+        """Embed sentences: (m, dim) float32, unit norm; one string counts as a list of one.
+
+        Raises DataError for an empty text. What the model cannot read of a long text is cut with a warning.
+        """
+        rows = [self._readable(text, k) for k, text in enumerate([texts] if isinstance(texts, str) else texts)]
+        parts = [np.zeros((0, self.dim), np.float32)]
+        for start in range(0, len(rows), 64):
+            with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+                parts.append(self.model.encode_text(rows[start : start + 64]).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def _readable(self, text: str, k: int) -> str:
+        if not isinstance(text, str):
+            raise DataError(f"text {k}: expected a string, got {type(text).__name__}")
+        words = text.split()
+        if not words:
+            raise DataError(f"text {k} is empty; say what to listen for, such as 'a dog barking on the left'")
+        most = int(self.config.text.max_tokens)  # a word is at least one token: nothing readable is lost
+        if len(words) > most:
+            warnings.warn(f"text {k} has {len(words)} words; the first {most} are read", stacklevel=3)
+        return " ".join(words[:most])
+
+    def similarity(self, a: Vectors, b: Vectors) -> Vectors:
+        """Cosine of every row of a (n, d) with every row of b (m, d): (n, m) float32, -1..1."""
+        x, y = np.atleast_2d(np.asarray(a, np.float32)), np.atleast_2d(np.asarray(b, np.float32))
+        if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+            raise DataError(f"similarity needs (n, d) and (m, d), got {x.shape} and {y.shape}")
+        return np.asarray(x @ y.T, np.float32)
+
+    def classify(
+        self, sounds: Audios, labels: Sequence[str], template: str = "the sound of {}", *, convention: str = "auto"
+    ) -> list[dict[str, float]]:
+        """Zero-shot: for each sound the labels with their probabilities, most likely first; they sum to one.
+
+        template: holds one {} for the label. The probabilities weigh the given labels against each other only:
+        a sound that is none of them still gets one.
+        """
+        if "{}" not in template:
+            raise DataError(f"the template needs {{}} where the label goes, got {template!r}")
+        if not labels or isinstance(labels, str) or len(set(labels)) != len(labels):
+            raise DataError("labels must be a list of different names")
+        prompts = self.embed_text([template.replace("{}", label) for label in labels])
+        return [
+            rank(labels, row) for row in self.probabilities(self.embed_audio(sounds, convention=convention), prompts)
+        ]
+
+    def probabilities(self, a: Vectors, b: Vectors) -> Vectors:
+        """Softmax over b of similarity times the model's learned temperature: (n, m), rows sum to one."""
+        scale = math.exp(float(self.model.logit_scale.detach()))
+        logits = scale * self.similarity(a, b).astype(np.float64)
+        weights = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
+
+
+def rank(labels: Sequence[str], probabilities: NDArray[np.float32]) -> dict[str, float]:
+    """Labels with probabilities, most likely first; equal ones in the order given."""
+    order = np.argsort(-probabilities, kind="stable")
+    return {labels[i]: float(probabilities[i]) for i in order}
+
+
+def _whole(windows: Sequence[WindowAnalysis]) -> Analysis:
+    """One answer for a sound of several windows: mean vector of those heard, place of the loudest."""
+    heard = [w for w in windows if not w.silent] or list(windows)
+    vector: Vectors = heard[0].embedding
+    if len(heard) > 1:
+        mean = np.mean([w.embedding for w in heard], axis=0, dtype=np.float64)
+        vector = np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+    loudest = max(heard, key=lambda w: w.level_db)  # the first of equals
+    notes = tuple(dict.fromkeys(note for w in windows for note in w.notes))
+    return Analysis(vector, loudest.location, loudest.start_s, loudest.end_s, loudest.source, loudest.silent, notes)
+
+
+def _locations(out: Any, spatial: Sequence[bool]) -> list[Location]:
+    azimuth, elevation = foa.angles(out.direction.double().cpu().numpy())
+    columns: dict[str, Any] = {"azimuth_deg": azimuth, "elevation_deg": elevation}
+    for name in ("distance_m", "floor_area_m2", "t30_s", "drr_db", "uncertainty_deg"):
+        values = getattr(out, name)
+        columns[name] = None if values is None else values.float().cpu().numpy()
+    result = []
+    for i, heard in enumerate(spatial):
+        fields = {k: float(v[i]) for k, v in columns.items() if heard and v is not None and np.isfinite(v[i])}
+        result.append(replace(Location(), **fields))
+    return result

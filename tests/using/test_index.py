@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from fake import FakeModel
+
+from open_elsa.errors import DataError
+from open_elsa.sound import audio, foa
+from open_elsa.using import index as index_module
+from open_elsa.using import index_store
+from open_elsa.using.embedder import Embedder
+from open_elsa.using.index import Index
+
+Sine = Callable[..., np.ndarray]
+
+
+@pytest.fixture
+def index(folder: Path, embedder: Embedder) -> Index:
+    return Index.build(folder, embedder)
+
+
+def names(hits: list) -> list[str]:
+    return [hit.file for hit in hits]
+
+
+def test_build_and_ask_in_words(index: Index, folder: Path) -> None:
+    assert index.files == ["deep/middle.flac", "high.wav", "low.wav"]
+    assert len(index) == 5 and index.report.added == 3 and not index.report.problems
+    hits = index.search("a low tone", k=2)
+    assert names(hits)[0] == "low.wav" and len(hits) == 2
+    assert hits[0].score > hits[1].score and Path(hits[0].path).samefile(folder / "low.wav")
+    assert hits[0].azimuth_deg == pytest.approx(90, abs=1) and hits[0].is_spatial
+    high = index.search("a high tone", k=1)[0]
+    assert high.file == "high.wav" and high.azimuth_deg is None and not high.is_spatial
+
+
+def test_search_is_the_exact_product_with_the_best_window_of_each_file(index: Index, embedder: Embedder) -> None:
+    query = embedder.embed_text("something")[0]
+    hits = index.search(vector=query, k=50)
+    assert len(hits) == len(set(names(hits))) == 3
+    scores = index.vectors @ query
+    files = np.array(index.table["file"].to_pylist())
+    for hit in hits:
+        rows = np.flatnonzero(files == hit.file)
+        best = rows[scores[rows].argmax()]
+        assert hit.score == pytest.approx(scores[best]) and hit.start_s == index.table["start_s"][best].as_py()
+
+
+def test_ask_by_sound(index: Index, folder: Path) -> None:
+    (hit,) = index.search(audio=folder / "deep" / "middle.flac", k=1)
+    assert hit.file == "deep/middle.flac" and hit.score == pytest.approx(1, abs=1e-5)
+
+
+def test_ask_by_place(index: Index) -> None:
+    assert names(index.search("x", azimuth_deg=(55, 125))) == ["low.wav"]
+    assert names(index.search("x", azimuth_deg=(145, -145))) == ["deep/middle.flac"], "a range over the back"
+    assert names(index.search("x", azimuth_deg=(-145, 145))) == ["low.wav"]
+    assert set(names(index.search("x", azimuth_deg=(-180, 180)))) == {"low.wav", "deep/middle.flac"}
+    assert names(index.search("x", elevation_deg=(5, None))) == ["deep/middle.flac"]
+    assert names(index.search("x", spatial=False)) == ["high.wav"]
+    assert index.search("x", distance_m=(50, None)) == []
+    assert len(index.search("x", floor_area_m2=(None, 60))) == 2
+    with pytest.raises(DataError, match="empty"):
+        index.search("x", distance_m=(3, 1))
+
+
+def test_wrong_questions(index: Index, folder: Path) -> None:
+    for question in ({}, {"text": "a", "audio": folder / "low.wav"}, {"text": "a", "k": 0}, {"text": " "}):
+        with pytest.raises(DataError):
+            index.search(**question)
+    with pytest.raises(DataError, match="3 numbers"):
+        index.search(vector=np.ones(3, np.float32))
+    with pytest.raises(DataError, match="without a model"):
+        Index.open(folder).search("a")
+
+
+def test_files_on_disk(index: Index) -> None:
+    assert sorted(p.name for p in index.path.iterdir()) == ["index.json", "part-00001.parquet"]
+    table = pq.read_table(index.path / "part-00001.parquet")
+    assert table.column_names == [
+        "file", "start_s", "end_s", "azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s",
+        "is_spatial", "vector",
+    ]  # fmt: skip
+    manifest = json.loads((index.path / "index.json").read_text())
+    assert manifest["weights_sha256"] == index.embedder.weights_sha256 and manifest["root"] == ".."
+
+
+def test_moving_folder_and_index_together(index: Index, folder: Path, tmp_path: Path, embedder: Embedder) -> None:
+    shutil.move(folder, tmp_path / "elsewhere")
+    hit = Index.open(tmp_path / "elsewhere", embedder).search("a low tone", k=1)[0]
+    assert Path(hit.path).is_file()
+
+
+def test_only_what_changed_is_read_again(index: Index, folder: Path, embedder: Embedder, sine: Sine) -> None:
+    before = index.table
+    embedder.model.batches.clear()
+    assert Index.build(folder, embedder).report.unchanged == 3
+    assert not embedder.model.batches
+    os.utime(folder / "low.wav", (1, 1))  # touched, not changed
+    again = Index.build(folder, embedder)
+    assert again.report.unchanged == 3 and not embedder.model.batches and again.table.equals(before)
+    audio.write(folder / "low.wav", sine(4500, 1.0)[None], 16000, overwrite=True)
+    audio.write(folder / "new.wav", sine(400, 1.0)[None], 16000)
+    (folder / "high.wav").unlink()
+    report = Index.build(folder, embedder).report
+    assert (report.added, report.changed, report.unchanged, report.removed) == (1, 1, 1, 1)
+    now = Index.open(folder, embedder)
+    assert now.files == ["deep/middle.flac", "low.wav", "new.wav"]
+    assert now.search("a high tone", k=1)[0].file == "low.wav"
+
+
+def test_a_killed_build_goes_on(
+    folder: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = Index.build(folder, embedder, out=tmp_path / "whole")
+    monkeypatch.setattr(index_module, "SECONDS_PER_PART", -1.0)
+
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Index.build(folder, embedder, out=tmp_path / "killed", progress=stop)
+    assert len(Index.open(tmp_path / "killed", embedder).files) == 2, "what was finished is there"
+    (tmp_path / "killed" / "part-00099.parquet").write_bytes(b"half")
+    resumed = Index.build(folder, embedder, out=tmp_path / "killed")
+    assert resumed.report.unchanged == 2 and resumed.report.added == 1
+    assert resumed.table.drop_columns(["vector"]).equals(whole.table.drop_columns(["vector"]))
+    np.testing.assert_allclose(resumed.vectors, whole.vectors, atol=1e-5)
+    assert len(list((tmp_path / "killed").iterdir())) == 2
+
+
+def test_a_full_disk_loses_nothing(
+    index: Index, folder: Path, embedder: Embedder, sine: Sine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio.write(folder / "new.wav", sine(400, 1.0)[None], 16000)
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(index_store.os, "fsync", full)
+    with pytest.raises(DataError, match="disk is full"):
+        Index.build(folder, embedder)
+    monkeypatch.undo()
+    assert Index.open(folder, embedder).table.equals(index.table)
+    assert not list(index.path.glob(".*.tmp"))
+    assert len(Index.build(folder, embedder).files) == 4
+
+
+def test_bad_files_are_reported_not_hidden(folder: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "text.wav").write_text("this is no sound")
+    (folder / "empty.ogg").write_bytes(b"")
+    (folder / "notes.txt").write_text("passed over")
+    audio.write(folder / "silent.wav", np.zeros((4, 16000), np.float32), 16000)
+    index = Index.build(folder, embedder)
+    assert {p.file for p in index.report.problems} == {"text.wav", "empty.ogg"}
+    assert "silent.wav" in index.files and index.report.added == 4
+    assert index.search("x", spatial=True) and "silent.wav" not in names(index.search("x", spatial=True))
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "deep":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    index = Index.build(folder, embedder)
+    assert any(p.file == "deep" and "Permission denied" in p.reason for p in index.report.problems)
+
+
+def test_folders_that_cannot_be_indexed(tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="not a folder"):
+        Index.build(tmp_path / "nowhere", embedder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no sound"):
+        Index.build(tmp_path / "empty", embedder)
+    assert not (tmp_path / "empty" / "elsa-index").exists()
+
+    def refuse(path: str) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="Permission denied"):
+        Index.build(tmp_path / "empty", embedder)
+
+
+def test_an_index_belongs_to_its_weights(index: Index, folder: Path) -> None:
+    other = Embedder(FakeModel(seed=1))
+    with pytest.raises(DataError, match="cannot be compared"):
+        Index.open(folder, other)
+    with pytest.raises(DataError, match="--force"):
+        Index.build(folder, other)
+    assert Index.open(folder).table.equals(index.table)
+    assert Index.build(folder, other, force=True).report.added == 3
+    assert len(Index.open(folder, other)) == 5
+
+
+def test_other_folders_are_left_alone(folder: Path, tmp_path: Path, embedder: Embedder) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "part-00000.parquet").write_bytes(b"precious")
+    for force in (False, True):
+        with pytest.raises(DataError, match="not an index"):
+            Index.build(folder, embedder, out=mine, force=force)
+    assert (mine / "part-00000.parquet").read_bytes() == b"precious"
+
+
+def test_damaged_indexes_are_refused(index: Index, folder: Path, embedder: Embedder, tmp_path: Path) -> None:
+    part = next(index.path.glob("*.parquet"))
+    whole = part.read_bytes()
+    part.write_bytes(whole[:100])
+    with pytest.raises(DataError, match="damaged"):
+        Index.open(folder, embedder)
+    part.write_bytes(whole)
+    (index.path / "index.json").write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        Index.open(folder, embedder)
+    with pytest.raises(DataError, match="no index"):
+        Index.open(tmp_path / "nowhere")
+
+
+def test_convention_travels_with_the_index(folder: Path, embedder: Embedder, sine: Sine, tmp_path: Path) -> None:
+    fuma = foa.to_convention(foa.encode(sine(400, 1), 90), "fuma")
+    (tmp_path / "fuma").mkdir()
+    audio.write(tmp_path / "fuma" / "a.wav", fuma, 16000)
+    found = Index.build(tmp_path / "fuma", embedder, out=tmp_path / "i", convention="fuma")
+    if found.search("x")[0].azimuth_deg is not None:
+        assert found.search("x")[0].azimuth_deg == pytest.approx(90, abs=1)
+    with pytest.raises(DataError, match="convention"):
+        Index.build(tmp_path / "fuma", embedder, out=tmp_path / "i", convention="n3d")
