@@ -1,0 +1,128 @@
+"""Suites: the same set every time, everything rendered and embedded once, results on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from open_elsa.errors import ConfigError, DataError
+from open_elsa.evals import suites
+from open_elsa.evals.baselines import onset_least_diffuse
+from open_elsa.evals.result import load_items, load_results
+from open_elsa.scenes.rooms import simulate
+from open_elsa.scenes.scene import Room, SourcePosition
+from open_elsa.sound import foa
+
+
+class Ears:
+    """Locates by the hand-made estimator and has a vector for nothing in particular."""
+
+    name = "ears"
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    def analyse(self, sounds: Any, /) -> list[SimpleNamespace]:
+        self.heard += len(sounds)
+        return [self._one(samples, rate) for samples, rate in sounds]
+
+    def _one(self, samples: Any, rate: int) -> SimpleNamespace:
+        vector = np.full(8, 8**-0.5, dtype=np.float32)
+        if samples.ndim == 1:
+            return SimpleNamespace(embedding=vector, location=SimpleNamespace())
+        azimuth, elevation = foa.angles(onset_least_diffuse(samples, rate))
+        place = SimpleNamespace(azimuth_deg=float(azimuth), elevation_deg=float(elevation), distance_m=1.0)
+        return SimpleNamespace(embedding=vector, location=place)
+
+    def embed_text(self, texts: Any, /) -> np.ndarray:  # type: ignore[type-arg]
+        return np.full((len(texts), 8), 8**-0.5, dtype=np.float32)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three labelled clips and one measured room of two places, at 16 kHz."""
+    root, rng = tmp_path / "data", np.random.default_rng(0)
+    root.mkdir()
+    lines = ["path,caption,label,split,licence"]
+    for label in ("dog", "rain", "bell"):
+        samples = rng.standard_normal(8000) * np.exp(-np.arange(8000) / 1500)
+        soundfile.write(root / f"{label}.wav", 0.3 * samples, 16_000)
+        lines.append(f"{label}.wav,the sound of a {label},{label},test,CC0")
+    (root / "captions.csv").write_text("\n".join(lines) + "\n")
+    folder = root / "measured-rooms" / "Lab075"
+    folder.mkdir(parents=True)
+    rows = ["file,azimuth_deg,elevation_deg,distance_m"]
+    room = Room("r", (5.0, 4.0, 3.0), (0.6,) * 8, (2.0, 2.0, 1.5))
+    for name, azimuth in (("a", 90.0), ("b", 180.0)):
+        made = simulate(room, SourcePosition(azimuth, 0.0, 1.2), rng, 16_000)
+        response = np.roll(made.response, 160 - round(made.arrival_s * 16_000), axis=1)
+        soundfile.write(folder / f"{name}.wav", 0.9 * (response / abs(response).max()).T, 16_000, subtype="FLOAT")
+        rows.append(f"{name}.wav,{azimuth},0,1.2")
+    (folder / "positions.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def test_measured_suite_end_to_end(data: Path, tmp_path: Path) -> None:
+    ears = Ears()
+    results = suites.run_suite(
+        ears, "measured", tmp_path / "out", data, tasks=["localization", "baselines", "classes"], cache=tmp_path / "c"
+    )
+    assert [r.name for r in results] == ["measured.localization", "measured.baselines", "measured.classes"]
+    assert ears.heard == 2 * 3 + 3  # two places x three clips, and the clips alone
+    where = results[0].metrics
+    assert where["direction.Lab.n"] == 6 and where["direction.mean_deg"] < 12
+    assert results[1].metrics["onset_least_diffuse.mean_deg"] == pytest.approx(where["direction.mean_deg"])
+    assert results[2].metrics["chance"] == pytest.approx(1 / 3)
+    saved = load_results(tmp_path / "out")
+    assert len(saved) == 3 and all(r.command == "elsa eval measured" for r in saved)
+    items = load_items(tmp_path / "out", "measured.localization")
+    assert items is not None and len(items["id"]) == 6
+    # again: the same scenes, and the same numbers
+    again = suites.run_suite(Ears(), "measured", tmp_path / "o2", data, tasks=["localization"], cache=tmp_path / "c")
+    assert again[0].metrics == saved[[r.task for r in saved].index("localization")].metrics
+    assert again[0].data_revision == results[0].data_revision
+
+
+def test_simulated_suite_is_the_same_set_in_any_cache(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suites, "QUICK_ROOMS", 2)
+    monkeypatch.setattr(suites, "QUICK_PLACES", 2)
+    one = suites.simulated(data, tmp_path / "one", quick=True)
+    two = suites.simulated(data, tmp_path / "two", quick=True)
+    assert len(one) == 4 and one.revision == two.revision
+    first, second = next(one.items()), next(two.items())
+    assert np.array_equal(first.samples, second.samples) and first.id == second.id
+    assert suites.simulated(data, tmp_path / "one", quick=True, seed=5).revision != one.revision
+
+
+def test_mono_suite_reads_the_test_clips_as_mono(data: Path, tmp_path: Path) -> None:
+    results = suites.run_suite(Ears(), "mono", tmp_path / "out", data)
+    assert {r.name for r in results} == {"mono.retrieval", "mono.classes"}
+    # one vector for everything: the first class wins every time
+    assert results[-1].metrics["mono.accuracy"] == pytest.approx(1 / 3)
+
+
+def test_wrong_names_say_what_there_is(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="simulated, measured, mono"):
+        suites.run_suite(Ears(), "nonsense", tmp_path, data)
+    with pytest.raises(ConfigError, match="zero_shot"):
+        suites.run_suite(Ears(), "mono", tmp_path, data, tasks=["dance"])
+    with pytest.raises(ConfigError, match="data folder"):
+        suites.run_suite(Ears(), "mono", tmp_path)
+    with pytest.raises(DataError, match="measured rooms"):
+        suites.measured(tmp_path, tmp_path / "c")
+
+
+def test_states_of_one_room_are_one_family() -> None:
+    assert [suites.family(n) for n in ("Lab025", "LabRB", "Vislab", "MainChurch")] == [
+        "Lab",
+        "Lab",
+        "Vislab",
+        "MainChurch",
+    ]
