@@ -65,13 +65,16 @@ def _read(low: str) -> list[tuple[int, int, str, str]]:
     found.extend(_read_pieces(low))
     if _DIGIT.search(low):
         found.extend(_read_numbers(low))
-    if len(found) < 2:
+    if len(found) == len({f[2] for f in found}):
         return found
-    return [
-        f
-        for f in found
-        if not any(g[2] == f[2] and g[0] <= f[0] and f[1] <= g[1] and g[1] - g[0] > f[1] - f[0] for g in found)
-    ]
+    return [f for f in found if not any(_swallows(g, f, low) for g in found)]
+
+
+def _swallows(outer: tuple[int, int, str, str], inner: tuple[int, int, str, str], low: str) -> bool:
+    """True for "no echo" over "echo"; but "to the back left" states both its words, only "45° left" is one number."""
+    if outer[2] != inner[2] or outer[0] > inner[0] or inner[1] > outer[1] or outer[:2] == inner[:2]:
+        return False
+    return outer[2] != "direction" or low[outer[0]].isdigit()
 
 
 def _read_pieces(low: str) -> list[tuple[int, int, str, str]]:
@@ -270,7 +273,7 @@ def write_caption(
     for _ in range(MAX_TRIES):
         pick = grammar.Picker(int.from_bytes(rng.bytes(16), "little"))
         text = write(subject, words, pick)
-        if parse(text) == words and (subject is None or _bare(subject.text) in _lower(text)):
+        if parse(text) == words and (subject is None or _bare(subject.label) in _lower(text)):
             return SpatialCaption(text, what or "", words, f"grammar:{style}", True)
     raise DataError(
         f"no caption of {what!r} with {words} can be read back after {MAX_TRIES} tries; say the sound in plainer words"

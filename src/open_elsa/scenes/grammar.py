@@ -153,8 +153,12 @@ _COUNTED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class What:
-    """A what-text made ready for frames. kind: "noun", "clause" or "plain" (fits only frames that take anything)."""
+    """A what-text made ready for frames. kind: "noun", "clause" or "plain" (fits only frames that take anything).
 
+    label: the text without an added article; text: as it stands in a sentence; sound: "the sound of …".
+    """
+
+    label: str
     text: str
     kind: str
     sound: str
@@ -183,16 +187,17 @@ def understand(text: str) -> What:
     several = ". " in plain or "?" in plain or "!" in plain
     if several or (_CLAUSE.search(low) is not None and (len(low.split()) > 3 or _DETERMINED.match(low))):
         subject = not several and _DETERMINED.match(low) is not None
-        return What(plain, "clause" if subject else "plain", plain)
+        return What(plain, plain, "clause" if subject else "plain", plain)
     if _SOUND.match(low) or len(low.split()) > 6:
-        return What(plain, "plain", plain)
+        return What(plain, plain, "plain", plain)
     if (
         not _DETERMINED.match(low)
         and _COUNTED.fullmatch(low.rsplit(" ", 1)[-1])
         and not re.search(r" (?:of|in|on|and) |,", low)
     ):
-        plain = f"{article(plain)} {plain}"
-    return What(plain, "noun", f"the sound of {plain}")
+        counted = f"{article(plain)} {plain}"
+        return What(plain, counted, "noun", f"the sound of {counted}")
+    return What(plain, plain, "noun", f"the sound of {plain}")
 
 
 def _room(words: SpatialWords, pick: Picker) -> str:
@@ -202,10 +207,11 @@ def _room(words: SpatialWords, pick: Picker) -> str:
         return ""
     noun = pick.one(_NOUNS.get(size or "", ("room", "space")))
     if size is None or reverb is None:
-        key = ("room_size", size) if size is not None else ("reverberation", reverb)
-        adjective, tail = pick.one(_AT[key]), pick.one(_ORIGIN[key])  # type: ignore[index]
+        key = ("room_size", size) if size is not None else ("reverberation", reverb or "")
+        adjective, tail = pick.one(_AT[key]), pick.one(_ORIGIN[key])
         return f"a {noun} {tail}" if pick.index(4) == 0 else f"{article(adjective)} {adjective} {noun}"
     big, wet = pick.one(_AT["room_size", size]), pick.one(_AT["reverberation", reverb])
+    noun = "room" if big == "spacious" else noun  # a spacious space says it twice
     form = pick.index(6)
     if form == 0:
         return f"{article(big)} {big} {noun} {pick.one(_ORIGIN['reverberation', reverb])}"
@@ -237,10 +243,17 @@ def _canonical(words: SpatialWords, room: str, pick: Picker) -> str:
     """The paper's own phrase: "from the far left of a large highly reverberant room"; "" without a direction."""
     if words.direction is None:
         return ""
-    keys = (("distance", words.distance), ("elevation", words.elevation), ("direction", words.direction))
-    phrase = " ".join(_ADJECTIVES[name, word][0] for name, word in keys if word is not None)
-    room = " ".join(w for w in (words.room_size, words.reverberation) if w) + " room" if room else ""
-    return f"from the {phrase} of {article(room)} {room}" if room else f"from the {phrase}"
+    own_words = pick.index(3) == 0
+    said = []
+    for name, word in (("distance", words.distance), ("elevation", words.elevation), ("direction", words.direction)):
+        if word is not None:
+            options = _ADJECTIVES[name, word]
+            said.append(options[0] if own_words else pick.one(options))
+    phrase = " ".join(said)
+    if own_words and room:
+        room = " ".join(w for w in (words.room_size, words.reverberation) if w) + " room"
+        room = f"{article(room)} {room}"
+    return f"from the {phrase} of {room}" if room else f"from the {phrase}"
 
 
 def sentence(what: What | None, words: SpatialWords, pick: Picker) -> str:
@@ -289,6 +302,6 @@ def brief(what: What | None, words: SpatialWords, pick: Picker) -> str:
     for i in range(len(keys) - 1, 0, -1):
         j = pick.index(i + 1)
         keys[i], keys[j] = keys[j], keys[i]
-    parts = [] if what is None else [what.text]
+    parts = [] if what is None else [what.label]
     parts.extend(pick.one(_BRIEF[key]) for key in keys)
     return ", ".join(parts) if parts else "sound"

@@ -46,7 +46,7 @@ _CORNER = rf"\b(?:from|in|at|on|to|of) {_THE} {_MODIFIERS}"
 
 def _side(word: str) -> tuple[str, ...]:
     return (
-        rf"\b{_TO} the {_MODIFIERS}{word}(?:[ -]hand(?: side)?| side)?\b{_END}",
+        rf"\b{_TO} the {_MODIFIERS}{word}(?:[ -]hand side| side)?\b{_END}",
         rf"\b{_TO} {_MY} {_MODIFIERS}{word}(?:[ -]hand side| side)?\b(?![ -]{_BODY}\b)",
         rf"\b{word} of {_ME}",
     )
@@ -72,7 +72,8 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
             rf"\bbehind (?:{_ME}|{_MY} (?:back|head)\b)",
             rf"\bbehind\b{_STOP}",
             r"\b(?:from|close|far|somewhere|directly) behind\b"
-            r"(?= (?:and|in|inside|within|with|on|to|above|below|near|far|close|off|over|high|low|up|down|a)\b)",
+            r"(?= (?:and|in|inside|within|with|on|to|above|below|near|far|close|off|over|high|low|up|down|a long|nearby"
+            r"|overhead)\b)",
             rf"\b(?:at|from) {_MY} (?:back|rear)\b(?! (?:yard|door|pocket|seat))",
             rf"\bin back of {_ME}",
             rf"\b(?:on|to|from|at|in|towards?) {_THE} {_MODIFIERS}(?:back|rear)(?: side)?\b{_END}",
