@@ -1,0 +1,147 @@
+"""Scenes as files that anyone can listen to: one sound a scene, and truth.jsonl that says what is true of each."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from open_elsa.errors import AudioError, DataError
+from open_elsa.scenes.scene_files import write_whole
+from open_elsa.sound import audio
+
+if TYPE_CHECKING:
+    from open_elsa.scenes.scene_set import SceneSet
+    from open_elsa.scenes.synthesis import Progress
+
+FORMATS = ("flac", "wav")
+#: A scene that would reach beyond this is turned down; how far is in its truth as `export_gain_db`.
+PEAK = 0.97
+_SUBTYPE = "PCM_24"
+TRUTH = "truth.jsonl"
+_JOURNAL = ".truth.unfinished.jsonl"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was exported: the folder, how many files it holds, and path → reason of clips that could not be read."""
+
+    folder: str
+    files: int
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def export(
+    scenes: SceneSet,
+    folder: str | Path,
+    format: str = "flac",
+    *,
+    max_problems: int | None = 20,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write every scene as NNNNNN.flac or .wav (four channels AmbiX, 24 bit) and one truth.jsonl.
+
+    Files are written whole or not at all, and each line of truth is kept as soon as its file is; after a kill or a full
+    disk the same call goes on where it stopped. A clip that cannot be read is skipped and reported; more than
+    `max_problems` raise DataError, as do an unknown format and a folder that holds another set.
+    """
+    from open_elsa.scenes.synthesis import SceneProgress
+
+    if format not in FORMATS:
+        raise DataError(f"scenes can be exported as {' or '.join(FORMATS)}, not {format!r}")
+    root = Path(folder)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{root} cannot be made: {error.strerror}") from error
+    lines = _finished(root, scenes, format)
+    problems: dict[str, str] = {}
+    started, made = monotonic(), 0
+    for i in range(len(scenes)):
+        if i not in lines:
+            line = _write_scene(scenes, i, root, format, problems, made)
+            if line is not None:
+                lines[i] = line
+                _note(root / _JOURNAL, line)
+            elif max_problems is not None and len(problems) > max_problems:
+                first = "".join(f"\n  {reason}" for reason in list(problems.values())[:5])
+                raise DataError(f"more than {max_problems} clips cannot be read; the first:{first}")
+            made += 1
+        if progress is not None:
+            progress(SceneProgress(i + 1, len(scenes), made / max(monotonic() - started, 1e-9)))
+    text = "".join(json.dumps(lines[i], ensure_ascii=False) + "\n" for i in sorted(lines))
+    write_whole(root / TRUTH, lambda p: _write_text(p, text))
+    (root / _JOURNAL).unlink(missing_ok=True)
+    return ExportReport(str(root), len(lines), problems)
+
+
+def _write_scene(
+    scenes: SceneSet, i: int, root: Path, format: str, problems: dict[str, str], made: int
+) -> dict[str, Any] | None:
+    scene = scenes[i]
+    path = root / f"{i:06d}.{format}"
+    try:
+        sound = scenes.render(i)
+    except AudioError as error:
+        problems[scenes.clip(scene).path] = str(error)
+        return None
+    peak = float(np.max(np.abs(sound)))
+    gain = min(1.0, PEAK / peak) if peak > 0 else 1.0
+    try:
+        audio.write(path, sound * np.float32(gain), scenes.sample_rate, subtype=_SUBTYPE, overwrite=True)
+    except (OSError, AudioError) as error:
+        raise DataError(
+            f"{error}; {made} scenes of this run are finished and kept: mend this and run it again"
+        ) from error
+    clip = scenes.clip(scene)
+    return {
+        "file": path.name,
+        "index": i,
+        **scenes.truth(i),
+        "captions": list(scene.captions),
+        "snr_db": scene.snr_db,
+        "export_gain_db": round(20.0 * float(np.log10(gain)), 3),
+        "sample_rate": scenes.sample_rate,
+        "licence": clip.licence,
+        "source_url": clip.source_url,
+    }
+
+
+def _finished(root: Path, scenes: SceneSet, format: str) -> dict[int, dict[str, Any]]:
+    """Lines of truth whose files are there; raises DataError if the folder holds another set."""
+    found: dict[int, dict[str, Any]] = {}
+    for name in (TRUTH, _JOURNAL):
+        path = root / name
+        if not path.is_file():
+            continue
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue  # the line that a kill cut short: its scene is rendered again
+            i = line.get("index", -1)
+            if not 0 <= i < len(scenes) or scenes[i].id != line.get("id"):
+                raise DataError(f"{root} holds an export of other scenes; name another folder, or delete this one")
+            if line["file"] == f"{i:06d}.{format}" and (root / line["file"]).is_file():
+                found[i] = line
+    return found
+
+
+def _note(path: Path, line: dict[str, Any]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as journal:
+            # a leading newline parts the line from one that a kill cut short
+            journal.write("\n" + json.dumps(line, ensure_ascii=False) + "\n")
+            journal.flush()
+            os.fsync(journal.fileno())
+    except OSError as error:
+        raise DataError(f"{path} could not be written ({error.strerror}); what is finished is kept") from error
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,179 @@
+"""A finished set of scenes: rows to read, truths to score against, and sound rendered when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from open_elsa.errors import DataError
+from open_elsa.scenes import material
+from open_elsa.scenes.render import render
+from open_elsa.scenes.scene import Clip, RoomResponse, Scene
+from open_elsa.scenes.scene_files import TRUTH, Bank, SetFiles, scene_of
+
+if TYPE_CHECKING:
+    from open_elsa.scenes.export import ExportReport
+    from open_elsa.scenes.synthesis import Progress
+
+Float32 = NDArray[np.float32]
+#: Decoded clips kept in memory (each 10 s at 48 kHz is 2 MB).
+HELD_CLIPS = 64
+
+
+class SceneSet:
+    """Scenes in a folder; open one with `SceneSet.open`, make one with `make_scenes`. Picklable, for workers."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], bank: Bank | None, clips_root: Path) -> None:
+        self.folder, self.manifest, self.clips_root = folder, manifest, clips_root
+        self._bank = bank
+        self._samples: material.Cache[Float32] = material.Cache(HELD_CLIPS)
+
+    @classmethod
+    def open(cls, folder: str | Path, *, bank: Bank | None = None, clips_root: str | Path | None = None) -> SceneSet:
+        """Open a finished set; raises DataError if it is missing, unfinished, or made from another bank.
+
+        bank: the room responses, if they are not where they were when the set was made; clips_root: likewise for the
+        folder of the clips.
+        """
+        files = SetFiles(Path(folder))
+        if not files.manifest.is_file():
+            state = "is unfinished: run the command that makes it again" if files.plan.is_file() else "holds no scenes"
+            raise DataError(f"{folder} {state} (there is no {files.manifest.name})")
+        manifest = files.read(files.manifest)
+        root = Path(clips_root) if clips_root is not None else files.folder / manifest["clips_folder"]
+        if bank is not None:
+            _check_bank(bank, manifest, files.folder)
+        return cls(files.folder, manifest, bank, root)
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        path = SetFiles(self.folder).scenes
+        try:
+            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DataError(f"{path} cannot be read ({error}); make the scenes again") from error
+        if len(rows) != self.manifest["made"]:
+            raise DataError(f"{path} has {len(rows)} scenes, set.json says {self.manifest['made']}; make them again")
+        return rows
+
+    @cached_property
+    def clips(self) -> dict[str, Clip]:
+        """Every clip of the set by id, with its path on this machine."""
+        path = SetFiles(self.folder).clips
+        try:
+            rows = pq.read_table(path).to_pylist()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DataError(f"{path} cannot be read ({error}); make the scenes again") from error
+        return {
+            r["id"]: Clip(**{**r, "captions": tuple(r["captions"]), "path": str(self.clips_root / r["path"])})
+            for r in rows
+        }
+
+    @property
+    def bank(self) -> Bank:
+        """The room responses, opened at first use; raises DataError if they are gone or others."""
+        if self._bank is None:
+            where = self.manifest["bank_folder"]
+            if where is None:
+                raise DataError(f"{self.folder} does not say where its room responses are; open it with bank=")
+            self._bank = open_bank(self.folder / where)
+            _check_bank(self._bank, self.manifest, self.folder)
+        return self._bank
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the rendered scenes in Hz, that of the room responses."""
+        return int(self.manifest["sample_rate"])
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Clips that were skipped when the set was made: path → reason."""
+        return dict(self.manifest["problems"])
+
+    def __len__(self) -> int:
+        return int(self.manifest["made"])
+
+    def __getitem__(self, i: int) -> Scene:
+        return scene_of(self._rows[i])
+
+    def __iter__(self) -> Iterator[Scene]:
+        return (self[i] for i in range(len(self)))
+
+    def originals(self, i: int) -> tuple[str, ...]:
+        """For each caption of scene `i`, the clip's caption that it says ("" where it only says where)."""
+        return tuple(self._rows[i]["originals"])
+
+    def clip(self, scene: Scene) -> Clip:
+        """The dry sound of a scene."""
+        try:
+            return self.clips[scene.clip_id]
+        except KeyError:
+            raise DataError(f"the clip {scene.clip_id!r} is not in {self.folder}") from None
+
+    def response(self, scene: Scene) -> RoomResponse:
+        """The room response of a scene."""
+        return self.bank[self.bank.index(scene.response_id)]
+
+    def truth(self, i: int) -> dict[str, Any]:
+        """What is true of scene `i`: azimuth_deg, elevation_deg, distance_m, floor_area_m2, t30_s and drr_db (None
+        where unknown), words, label, room_id, clip_id, response_id and id.
+        """
+        row = self._rows[i]
+        known = {k: row[k] for k in (*TRUTH, "label", "room_id", "clip_id", "response_id", "id")}
+        return {**known, "words": asdict(scene_of(row).words)}
+
+    def dry(self, i: int) -> Float32:
+        """The clip's stretch of scene `i`, (n,) at `sample_rate`, gain applied: what the room is excited with."""
+        scene = self[i]
+        clip = self.clip(scene)
+        samples = self._samples.get(clip.id, lambda: material.mono(clip.path, self.sample_rate)[0])
+        part = material.stretch(samples, self.sample_rate, scene.start_s, scene.duration_s, self._length(scene))
+        return part * np.float32(10.0 ** (scene.gain_db / 20.0))
+
+    def render(self, i: int) -> Float32:
+        """Scene `i` as first-order ambisonics, (4, n) float32 AmbiX at `sample_rate`: the same samples every time.
+
+        Raises AudioError for a clip that cannot be read any more.
+        """
+        scene = self[i]
+        noise = None if scene.snr_db is None else (scene.snr_db, np.random.default_rng(scene.seed))
+        response = self.bank.response(self.bank.index(scene.response_id))
+        return render(self.dry(i), response, noise=noise, length=self._length(scene))
+
+    def export(
+        self,
+        folder: str | Path,
+        format: str = "flac",
+        *,
+        max_problems: int | None = 20,
+        progress: Progress | None = None,
+    ) -> ExportReport:
+        """Write every scene as a file and truth.jsonl beside them; see `export.export`."""
+        from open_elsa.scenes.export import export
+
+        return export(self, folder, format, max_problems=max_problems, progress=progress)
+
+    def _length(self, scene: Scene) -> int:
+        return round(scene.duration_s * self.sample_rate)
+
+
+def open_bank(folder: Path) -> Bank:
+    """Open simulated or measured room responses by what the folder holds."""
+    from open_elsa.scenes import bank, measured
+
+    if (folder / bank.MANIFEST).is_file():
+        return bank.RoomBank.open(folder)
+    return measured.open_measured(folder)
+
+
+def _check_bank(bank: Bank, manifest: dict[str, Any], folder: Path) -> None:
+    if SetFiles.bank_digest(bank) != manifest["bank"]:
+        raise DataError(f"the scenes in {folder} were made from other room responses; open them with those (bank=)")
