@@ -49,6 +49,7 @@ def _side(word: str) -> tuple[str, ...]:
         rf"\b{_TO} the {_MODIFIERS}{word}(?:[ -]hand side| side)?\b{_END}",
         rf"\b{_TO} {_MY} {_MODIFIERS}{word}(?:[ -]hand side| side)?\b(?![ -]{_BODY}\b)",
         rf"\b{word} of {_ME}",
+        rf"\b(?:far|upper|lower) {word}{_STOP}|\b{word}[ -](?:hand )?side{_STOP}",
     )
 
 
@@ -87,7 +88,7 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
             r"\b(?:up|high|far|close) above\b(?! (?:the|a(?! long)|an)\b)",
             rf"\babove\b(?:{_STOP}|(?= and\b))",
             r"\boverhead\b(?! (?:projector|fan|light|bin|speaker|line|wire|cable|crane|door|pa)s?\b)",
-            r"\bhigh up\b|\bup high\b",
+            r"\bhigh up\b|\bup high\b|\bup and (?=(?:on|to) (?:the|my) (?:left|right)\b)",
             rf"\bover {_MY} heads?\b",
             rf"{_CORNER}(?:upper|up)[ -](?=(?:left|right|front|back|rear)\b)",
         ),
@@ -100,7 +101,7 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
             r"(?! (?:the|a(?! long)|an)\b)",
             r"\b(?:down|far|close) (?:below|beneath)\b(?! (?:the|a(?! long)|an)\b)",
             rf"\bbelow\b(?:{_STOP}|(?= and\b))",
-            r"\blow down\b|\bdown low\b",
+            r"\blow down\b|\bdown low\b|\bdown and (?=(?:on|to) (?:the|my) (?:left|right)\b)",
             rf"\b(?:at|by|near|around) {_MY} feet\b",
             rf"{_CORNER}(?:lower|down)[ -](?=(?:left|right|front|back|rear)\b)",
         ),
@@ -128,6 +129,7 @@ PATTERNS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
             r"(?:(?:far|great|large|long) )?distance\b(?! of\b)",
             r"\bfrom afar\b|\b(?:a )?(?:long|great) (?:way|distance) (?:off|away)\b|\bsome distance away\b",
             r"\bdistant(?:ly)?\b",
+            rf"\bfar(?<!so far)(?<!as far)(?<!too far)(?<!how far){_STOP}",
             rf"\bfar(?<!so far)(?<!as far) (?={_PLACE})",
             r"\bnear and far\b|\bfar and near\b",
         ),
