@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.scenes.rooms import RoomRanges, draw_position, draw_room, simulate
+from open_elsa.scenes.rooms import SIMULATOR, RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.sound.acoustics import Acoustics
 
@@ -55,7 +55,7 @@ class _Recipe:
         return math.ceil(self.responses / SHARD_RESPONSES)
 
     def manifest(self) -> dict[str, Any]:
-        return {"version": BANK_VERSION, **json.loads(json.dumps(asdict(self)))}
+        return {"version": BANK_VERSION, "simulator": SIMULATOR, **json.loads(json.dumps(asdict(self)))}
 
 
 class RoomBank:

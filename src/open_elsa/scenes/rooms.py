@@ -235,7 +235,6 @@ def predicted_t30(damping: Float64) -> float:
     """Full-band T30 in seconds of an ideal diffuse decay with octave damping (8,), as `acoustics.measure` takes it."""
     weights, width = _prediction_grid()
     rates = weights @ damping
-    # 0.02 s: the energy that comes before the decay is diffuse is not modelled, only that bands start equal
     times = np.linspace(0.0, 1.3 * _SIX_LN_10 / float(rates.min()), 600)
     curve = np.exp(-np.outer(times, rates)) @ (width / rates)
     decibels = 10.0 * np.log10(curve / curve[0])
@@ -325,7 +324,7 @@ def _add_tail(
     rng: np.random.Generator,
     sample_rate: int,
 ) -> None:
-    """Add the diffuse tail to a response (4, n), in place: Gaussian STFT frames that decay bin by bin."""
+    """Add the diffuse tail to a response (4, n), in place: Gaussian noise whose STFT frames decay bin by bin."""
     n = response.shape[1]
     half = round(0.00533 * sample_rate)
     frame = 2 * half
@@ -336,14 +335,17 @@ def _add_tail(
     rates = (_cached_gains(frame, sample_rate).T.astype(np.float64) @ damping).astype(np.float32)  # per bin
     fade = np.sin(0.5 * np.pi * np.clip(2.0 * centre_s / mixing_s - 1.0, 0.0, 1.0))
     variance = 4.0 * math.pi * SPEED_OF_SOUND_M_S / (room.volume_m3 * sample_rate)
-    level = (fade * math.sqrt(0.5 * variance * frame)).astype(np.float32)
+    level = (fade * math.sqrt(variance)).astype(np.float32)
     shape = np.exp(np.multiply.outer((-0.5 * centre_s).astype(np.float32), rates)) * level[:, None]
 
-    noise = rng.standard_normal((4, count, half + 1, 2), dtype=np.float32).view(np.complex64)[..., 0]
-    noise *= shape
-    blocks = scipy.fft.irfft(noise, frame, axis=-1, overwrite_x=True)
-    blocks *= _frame_window(frame)
-    blocks[1:] *= np.float32(math.sqrt(1.0 / 3.0))
+    noise = rng.standard_normal((4, (count + 1) * half), dtype=np.float32)
+    noise[1:] *= np.float32(math.sqrt(1.0 / 3.0))
+    window = _frame_window(frame)
+    blocks = np.lib.stride_tricks.sliding_window_view(noise, frame, axis=1)[:, ::half] * window
+    spectra = scipy.fft.rfft(blocks, axis=-1)
+    spectra *= shape
+    blocks = scipy.fft.irfft(spectra, frame, axis=-1, overwrite_x=True)
+    blocks *= window
     tail = np.zeros((4, count + 1, half), dtype=np.float32)
     tail[:, :-1] += blocks[..., :half]
     tail[:, 1:] += blocks[..., half:]

@@ -109,7 +109,8 @@ def third_octave_t30(ir: Signal, sample_rate: float, *, noise_floor: bool = True
     """T30 in seconds per third octave of `THIRD_OCTAVE_BANDS_HZ`, 20 values, NaN where a band can't be measured."""
     samples = _checked(ir)
     spectrum, n_fft = _spectrum(samples, sample_rate)
-    envelopes = _band_envelopes(spectrum, n_fft, samples.size, sample_rate)
+    length_s = _envelope_s(samples.size, sample_rate, noise_floor)
+    envelopes = _band_envelopes(spectrum, n_fft, length_s, sample_rate)
     return tuple(math.nan if e is None else _t30_of_energy(*e, noise_floor) for e in envelopes)
 
 
@@ -136,9 +137,10 @@ def measure(
     if not float(np.abs(samples).max()) > 0:
         raise AudioError("the response is silent: nothing can be measured; give a response with a direct sound")
     spectrum, n_fft = _spectrum(samples, sample_rate)
-    full_energy, rate = _envelope(spectrum, *_full_band_gain(n_fft, sample_rate), n_fft, samples.size, sample_rate)
+    length_s = _envelope_s(samples.size, sample_rate, noise_floor)
+    full_energy, rate = _envelope(spectrum, *_full_band_gain(n_fft, sample_rate), n_fft, length_s, sample_rate)
     curve, depth = _decay_curve(full_energy[_onset(full_energy) :], rate, noise_floor)
-    bands = _band_envelopes(spectrum, n_fft, samples.size, sample_rate)
+    bands = _band_envelopes(spectrum, n_fft, length_s, sample_rate)
     return Acoustics(
         t30_s=_t30_of_energy(full_energy, rate, noise_floor),
         drr_db=drr_db(samples, sample_rate, arrival),
@@ -191,32 +193,38 @@ def _onset(energy: NDArray[np.float64]) -> int:
 
 def _decay_curve(energy: NDArray[np.float64], rate: float, noise_floor: bool) -> tuple[NDArray[np.float64], float]:
     """Schroeder curve in dB (0 at its start) and how deep it may be trusted, in dB below 0."""
+    range_db = math.inf
     if noise_floor:
-        energy = _without_noise(energy, rate)
+        energy, range_db = _without_noise(energy, rate)
     curve = np.cumsum(energy[::-1])[::-1]
     if not curve.size or curve[0] <= 0:
         return np.zeros(0), 0.0
     decibels = 10.0 * np.log10(np.maximum(curve / curve[0], 1e-20))
-    return decibels, -float(decibels[-max(1, decibels.size // 50)])
+    return decibels, min(range_db, -float(decibels[-max(1, decibels.size // 50)]))
 
 
-def _without_noise(energy: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
-    """Energy cut where it sinks into a steady floor, less the floor (Chu's subtraction, Lundeby's cut)."""
+def _without_noise(energy: NDArray[np.float64], rate: float) -> tuple[NDArray[np.float64], float]:
+    """Energy cut where it sinks into a steady floor, less the floor, and the range in dB that is left to measure in.
+
+    Chu's subtraction and Lundeby's cut. ISO 3382-1 wants the floor 10 dB below the end of the range; the
+    subtraction allows 6.
+    """
     block = max(1, round(0.01 * rate))
     count = energy.size // block
     if count < 20:
-        return energy
+        return energy, math.inf
     blocks = energy[: count * block].reshape(count, block).mean(axis=1)
-    tail = blocks[-count // 10 :]
-    floor, peak = float(tail.mean()), int(np.argmax(blocks))
-    before = float(blocks[-count // 4 : -count // 8].mean())
+    floor = float(blocks[-(count // 10) :].mean())
+    before = float(blocks[-(count * 7 // 20) : -(count // 5)].mean())
+    peak = int(np.argmax(blocks))
     # a response that still decays (or ended long ago) has no floor; below -80 dB a floor does not matter
-    if floor <= 1e-8 * blocks[peak] or before > 1.6 * floor:
-        return energy
+    if floor <= 1e-8 * blocks[peak] or before > 2.0 * floor:
+        return energy, math.inf
     smooth = np.convolve(blocks, np.full(3, 1 / 3), mode="same")
     under = np.flatnonzero(smooth[peak:] < 2.0 * floor)
     knee = (peak + int(under[0])) * block if under.size else energy.size
-    return np.maximum(energy[: max(knee, block)] - floor, 0.0)
+    range_db = 10.0 * math.log10(blocks[peak] / floor) - 6.0
+    return np.maximum(energy[: max(knee, block)] - floor, 0.0), range_db
 
 
 def _decay_time(curve: NDArray[np.float64], rate: float, start_db: float, stop_db: float, depth_db: float) -> float:
@@ -239,8 +247,13 @@ def _t30_of_energy(energy: NDArray[np.float64], rate: float, noise_floor: bool) 
     return value if not math.isnan(value) else _decay_time(curve, rate, -5.0, -25.0, depth)
 
 
+def _transform_size(n: float, sample_rate: float) -> int:
+    """A quick transform size of at least n, in steps of an eighth of a second so that filters are reused."""
+    return int(scipy.fft.next_fast_len(math.ceil(math.ceil(8 * n / sample_rate) * sample_rate / 8), real=True))
+
+
 def _spectrum(samples: Signal, sample_rate: float) -> tuple[NDArray[np.complex64], int]:
-    n_fft = scipy.fft.next_fast_len(samples.size + round(_PAD_S * sample_rate), real=True)
+    n_fft = _transform_size(samples.size + _PAD_S * sample_rate, sample_rate)
     return scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft), n_fft
 
 
@@ -281,7 +294,7 @@ def _envelope(
     first: int,
     gain: NDArray[np.float32],
     n_fft: int,
-    n: int,
+    length_s: float,
     sample_rate: float,
 ) -> tuple[NDArray[np.float64], float]:
     """Energy envelope of a band, at a lower rate: the band's bins moved to 0 Hz and transformed back."""
@@ -292,20 +305,27 @@ def _envelope(
     samples = scipy.fft.ifft(bins, overwrite_x=True)
     energy = np.square(samples.real, dtype=np.float64) + np.square(samples.imag, dtype=np.float64)
     rate = sample_rate * length / n_fft
-    # the second half of the zeros holds what the filter smeared to before the start
-    return energy[: math.ceil((n / sample_rate + 0.5 * _PAD_S) * rate)], rate
+    return energy[: math.ceil(length_s * rate)], rate
+
+
+def _envelope_s(n: int, sample_rate: float, noise_floor: bool) -> float:
+    """How much of an envelope counts: a clean response rings on in the filters, a recording has noise to its end.
+
+    The second half of the zeros holds what the filters smeared to before the start, and never counts.
+    """
+    return n / sample_rate + (0.0 if noise_floor else 0.5 * _PAD_S)
 
 
 def _band_envelopes(
-    spectrum: NDArray[np.complex64], n_fft: int, n: int, sample_rate: float
+    spectrum: NDArray[np.complex64], n_fft: int, length_s: float, sample_rate: float
 ) -> list[tuple[NDArray[np.float64], float] | None]:
     gains = _third_gains(n_fft, sample_rate)
-    return [None if g is None else _envelope(spectrum, *g, n_fft, n, sample_rate) for g in gains]
+    return [None if g is None else _envelope(spectrum, *g, n_fft, length_s, sample_rate) for g in gains]
 
 
 def _band_energies(samples: Signal, sample_rate: float) -> list[float]:
     """Energy per third octave (Parseval), on a grid fine enough for the 100 Hz band."""
-    n_fft = scipy.fft.next_fast_len(max(samples.size, math.ceil(sample_rate / 5)), real=True)
+    n_fft = _transform_size(max(samples.size, sample_rate / 4), sample_rate)
     density = np.abs(scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft)) ** 2
     scale = 2.0 / n_fft
     return [
