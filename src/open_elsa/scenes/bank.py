@@ -45,6 +45,7 @@ class _Recipe:
     sample_rate: int
     ranges: RoomRanges
     balanced: bool
+    shard_responses: int
 
     @property
     def responses(self) -> int:
@@ -52,7 +53,7 @@ class _Recipe:
 
     @property
     def shards(self) -> int:
-        return math.ceil(self.responses / SHARD_RESPONSES)
+        return math.ceil(self.responses / self.shard_responses)
 
     def manifest(self) -> dict[str, Any]:
         return {"version": BANK_VERSION, "simulator": SIMULATOR, **json.loads(json.dumps(asdict(self)))}
@@ -81,7 +82,9 @@ class RoomBank:
         manifest = _read_manifest(root)
         if manifest is None:
             raise DataError(f"{root} holds no room bank (no {MANIFEST}); make one with `elsa rooms make`")
-        recipe_shards = math.ceil(manifest["rooms"] * manifest["positions_per_room"] / SHARD_RESPONSES)
+        recipe_shards = math.ceil(
+            manifest["rooms"] * manifest["positions_per_room"] / manifest.get("shard_responses", SHARD_RESPONSES)
+        )
         missing = [k for k in range(recipe_shards) if not _shard_is_whole(root, k)]
         if missing:
             raise DataError(
@@ -174,7 +177,7 @@ def make_bank(
     """
     if min(rooms, positions_per_room, workers) < 1 or sample_rate < 8_000 or seed < 0:
         raise ConfigError("make_bank needs at least one room, place and worker, 8000 Hz or more, and a seed >= 0")
-    recipe = _Recipe(seed, rooms, positions_per_room, sample_rate, ranges or RoomRanges(), balanced)
+    recipe = _Recipe(seed, rooms, positions_per_room, sample_rate, ranges or RoomRanges(), balanced, SHARD_RESPONSES)
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
     found = _read_manifest(root)
@@ -228,7 +231,7 @@ def _one_thread() -> None:
 
 
 def _shard_size(recipe: _Recipe, shard: int) -> int:
-    return min(SHARD_RESPONSES, recipe.responses - shard * SHARD_RESPONSES)
+    return min(recipe.shard_responses, recipe.responses - shard * recipe.shard_responses)
 
 
 def _make_shard(root: Path, recipe: _Recipe, shard: int) -> None:
@@ -237,7 +240,8 @@ def _make_shard(root: Path, recipe: _Recipe, shard: int) -> None:
     parts: list[NDArray[np.float16]] = []
     offset = 0
     rooms: dict[int, Room] = {}
-    for index in range(shard * SHARD_RESPONSES, shard * SHARD_RESPONSES + _shard_size(recipe, shard)):
+    first = shard * recipe.shard_responses
+    for index in range(first, first + _shard_size(recipe, shard)):
         key = divmod(index, recipe.positions_per_room)
         if key[0] not in rooms:
             rooms[key[0]] = _bank_room(recipe, key[0])
