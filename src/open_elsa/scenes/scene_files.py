@@ -150,6 +150,7 @@ class SetFiles:
                     "name another folder, or delete this one"
                 )
         if self.manifest.is_file():
+            self._tidy()  # what a kill right after the last write left over
             return True
         try:
             self.parts.mkdir(parents=True, exist_ok=True)
@@ -233,6 +234,9 @@ class SetFiles:
             "clips_folder": _relative(root, self.folder),
         }
         write_whole(self.manifest, lambda p: _write_json(p, manifest))
+        self._tidy()
+
+    def _tidy(self) -> None:
         shutil.rmtree(self.parts, ignore_errors=True)
         self.plan.unlink(missing_ok=True)
 
