@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from open_elsa.evals.observe import EvalItem
 from open_elsa.scenes.attributes import ATTRIBUTES, prompts, words_for
 from open_elsa.sound import foa
+from open_elsa.sound.audio import Sound
 
 DIM = 512
 
@@ -63,12 +63,12 @@ class Perfect:
         v = 3 * code(f"label={item.label}") + 0.3 * code(f"id={item.id}") + sum((code(k) for k in keys), np.zeros(DIM))
         return (v / np.linalg.norm(v)).astype(np.float32)
 
-    def analyse(self, sounds: Sequence[Any], /) -> list[SimpleNamespace]:
+    def analyse(self, sounds: Sequence[Sound], /) -> list[SimpleNamespace]:
         self.calls.append(len(sounds))
         found = []
-        for samples, _ in sounds:
-            item = self.rows[round(float(np.ravel(samples)[0]))]
-            place = dict(item.truth) if samples.ndim == 2 else {}
+        for sound in sounds:
+            item = self.rows[round(float(sound.samples[0, 0]))]
+            place = dict(item.truth) if sound.is_spatial else {}
             if place:
                 place["azimuth_deg"] = float(place["azimuth_deg"] or 0.0) + self.turned_deg
             found.append(SimpleNamespace(embedding=self.vector(item), location=SimpleNamespace(**place)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from open_elsa.evals.result import load_items, load_results
 from open_elsa.scenes.rooms import simulate
 from open_elsa.scenes.scene import Room, SourcePosition
 from open_elsa.sound import foa
+from open_elsa.sound.audio import Sound
 
 
 class Ears:
@@ -27,15 +29,15 @@ class Ears:
     def __init__(self) -> None:
         self.heard = 0
 
-    def analyse(self, sounds: Any, /) -> list[SimpleNamespace]:
+    def analyse(self, sounds: Sequence[Sound], /) -> list[SimpleNamespace]:
         self.heard += len(sounds)
-        return [self._one(samples, rate) for samples, rate in sounds]
+        return [self._one(sound) for sound in sounds]
 
-    def _one(self, samples: Any, rate: int) -> SimpleNamespace:
+    def _one(self, sound: Sound) -> SimpleNamespace:
         vector = np.full(8, 8**-0.5, dtype=np.float32)
-        if samples.ndim == 1:
+        if not sound.is_spatial:
             return SimpleNamespace(embedding=vector, location=SimpleNamespace())
-        azimuth, elevation = foa.angles(onset_least_diffuse(samples, rate))
+        azimuth, elevation = foa.angles(onset_least_diffuse(sound.samples, sound.sample_rate))
         place = SimpleNamespace(azimuth_deg=float(azimuth), elevation_deg=float(elevation), distance_m=1.0)
         return SimpleNamespace(embedding=vector, location=place)
 

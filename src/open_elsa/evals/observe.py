@@ -19,6 +19,7 @@ from open_elsa.errors import DataError
 from open_elsa.evals.metrics import Interval
 from open_elsa.evals.result import Result, now, versions
 from open_elsa.scenes.scene import SpatialWords
+from open_elsa.sound.audio import Sound
 from open_elsa.sound.foa import unit_vector
 
 Floats = NDArray[np.float64]
@@ -31,11 +32,11 @@ QUANTITIES = ("azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t3
 class Embedder(Protocol):
     """What an evaluation needs of a model; `open_elsa.load()` returns one.
 
-    analyse: sounds -> one object each with `.embedding` (a vector, or an object with `.vector`) and `.location`.
+    analyse: `Sound`s -> one object each with `.embedding` (a vector, or an object with `.vector`) and `.location`.
     embed_text: m texts -> (m, d) unit vectors.
     """
 
-    def analyse(self, sounds: Sequence[Any], /) -> Sequence[Any]:
+    def analyse(self, sounds: Sequence[Sound], /) -> Sequence[Any]:
         """Embed and locate sounds."""
         ...
 
@@ -175,7 +176,7 @@ def observe(
     started = time.perf_counter()
     rows: dict[str, list[Any]] = {k: [] for k in ("item", "embedding", "location", "baselines")}
     for batch in _batches(data.items(), batch_size):
-        analyses = embedder.analyse([(_channels(item.samples), item.sample_rate) for item in batch])
+        analyses = embedder.analyse([Sound(item.samples, item.sample_rate, item.id) for item in batch])
         for item, analysis in zip(batch, analyses, strict=True):
             vector = getattr(analysis.embedding, "vector", analysis.embedding)
             rows["embedding"].append(np.asarray(vector, dtype=np.float32).reshape(-1))
@@ -223,11 +224,6 @@ def _table(data: EvalSet, rows: Mapping[str, list[Any]], model: Mapping[str, str
 
 def _column(values: Iterable[float | None]) -> Floats:
     return np.array([math.nan if v is None else float(v) for v in values], dtype=np.float64)
-
-
-def _channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mono goes to the embedder as (n,), ambisonics as (4, n)."""
-    return samples[0] if samples.shape[0] == 1 else samples
 
 
 def _batches(items: Iterator[EvalItem], size: int) -> Iterator[list[EvalItem]]:
