@@ -264,7 +264,8 @@ def test_export_and_resume(tmp_path: Path, clips: list[Clip], bank: RoomBank) ->
         made.export(tmp_path / "out", progress=stop)
     with (tmp_path / "out" / ".truth.unfinished.jsonl").open("a") as journal:
         journal.write('{"index": 3, "cut sh')
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*.flac")}
+    (tmp_path / "out" / ".000003.flac.k1ll3d.part").write_bytes(b"half")
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("[!.]*.flac")}
     assert len(kept) == 3
     assert made.export(tmp_path / "out").files == 6
     assert all(p.stat().st_mtime_ns == t for p, t in kept.items())

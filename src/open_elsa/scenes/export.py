@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from open_elsa.errors import AudioError, DataError
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.scene_files import remove_leftovers, write_whole
 from open_elsa.sound import audio
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def export(
     text = "".join(json.dumps(lines[i], ensure_ascii=False) + "\n" for i in sorted(lines))
     write_whole(root / TRUTH, lambda p: _write_text(p, text))
     (root / _JOURNAL).unlink(missing_ok=True)
+    remove_leftovers(root)
     return ExportReport(str(root), len(lines), problems)
 
 

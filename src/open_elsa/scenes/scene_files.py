@@ -105,6 +105,13 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         ) from error
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete the hidden unfinished files of writers that were killed."""
+    for path in [*folder.glob(".*.tmp-*"), *folder.glob(".*.part")]:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def scene_of(row: Mapping[str, Any]) -> Scene:
     """Read a scene back from its row."""
     words = SpatialWords(**{name: row[name] for name in WORDS})
@@ -237,6 +244,7 @@ class SetFiles:
         self._tidy()
 
     def _tidy(self) -> None:
+        remove_leftovers(self.folder)
         shutil.rmtree(self.parts, ignore_errors=True)
         self.plan.unlink(missing_ok=True)
 
