@@ -21,7 +21,7 @@ SOURCES := src tests tools examples benchmarks
 .PHONY: demo test lint docs train results env dev clean
 
 demo: $(VENV)/.installed
-	$(BIN)/elsa demo
+	$(BIN)/elsa demo --out out/demo --force
 
 test: $(VENV)/.dev
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS)
@@ -36,10 +36,10 @@ docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict
 
 train: $(VENV)/.installed
-	$(BIN)/python tools/train_elsa_small.py --data $(DATA)
+	$(BIN)/elsa train elsa-small --data $(DATA) --out runs/elsa-small
 
 results: $(VENV)/.dev
-	$(BIN)/python tools/measure_results.py --data $(DATA)
+	$(BIN)/elsa eval simulated measured mono --data $(DATA) --out results --readme README.md --docs docs
 
 env: $(VENV)/.installed
 dev: $(VENV)/.dev

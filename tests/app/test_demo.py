@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
 from open_elsa.app import demo, report
@@ -134,15 +133,12 @@ def test_the_report_holds_everything_in_one_file(small_demo: demo.DemoOutcome) -
     assert not re.search(r"\b(None|nan|inf)\b", re.sub(r"base64,[^\"]*", "", page)), "a number is missing"
 
 
-def test_the_outcome_is_json_and_is_told(small_demo: demo.DemoOutcome) -> None:
+def test_the_outcome_is_json(small_demo: demo.DemoOutcome) -> None:
     written = json.loads((small_demo.out / demo.OUTCOME).read_text())
     assert written["right"] == small_demo.right
     assert len(written["scenes"]) == len(small_demo.scenes)
-    console = Console(record=True, width=140)
-    demo.show(small_demo, console)
-    told = console.export_text()
-    assert all(answer.query.text in told for answer in small_demo.answers)
-    assert "elsa index" in told and str(small_demo.report) in told
+    assert written["answers"][0]["query"]["text"] == small_demo.answers[0].query.text
+    assert written["next_command"].startswith("elsa index")
 
 
 def test_the_same_seed_makes_the_same_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

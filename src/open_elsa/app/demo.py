@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from open_elsa.app import report
 from open_elsa.errors import DataError
@@ -158,7 +156,7 @@ class DemoOutcome:
     @property
     def next_command(self) -> str:
         """What to try next, on one's own sounds."""
-        return 'elsa index PATH/TO/YOUR/SOUNDS && elsa search "footsteps on the left" PATH/TO/YOUR/SOUNDS'
+        return 'elsa index YOUR-FOLDER && elsa search "footsteps on the left" YOUR-FOLDER'
 
     def as_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -323,26 +321,3 @@ def is_right(query: Query, scene: DemoScene) -> tuple[bool, bool]:
     """(the sound is the one asked for, every spatial word asked for is true of the scene)."""
     wanted = {name: word for name, word in asdict(query.wanted).items() if word is not None}
     return scene.label == query.label, all(getattr(scene.words, name) == word for name, word in wanted.items())
-
-
-# -- telling ---------------------------------------------------------------------------------------------------------
-
-
-def show(outcome: DemoOutcome, console: Console) -> None:
-    """Print what was asked, found and true, the summary, and the next command."""
-    by_file = {scene.file: scene for scene in outcome.scenes}
-    table = Table(title=f"{len(outcome.scenes)} scenes, {len(outcome.answers)} questions", title_justify="left")
-    for heading in ("asked", "found", "where it truly is", "what", "where"):
-        table.add_column(heading, overflow="fold")
-    for answer in outcome.answers:
-        scene = by_file[answer.files[0]]
-        marks = ["[green]right[/]" if ok else "[red]wrong[/]" for ok in (answer.what_right, answer.where_right)]
-        found = f"{scene.caption}\n[dim]{scene.file}[/]"
-        table.add_row(answer.query.text, found, report.place_in_words(scene.words), *marks)
-    console.print(table)
-    console.print(
-        f"{outcome.right} of {len(outcome.answers)} questions answered right; directions are off by "
-        f"{outcome.mean_error_deg:.1f}° on average over {len(outcome.scenes)} scenes ({outcome.seconds:.0f} s)."
-    )
-    console.print(f"Listen and look: {outcome.report}", soft_wrap=True)
-    console.print(f"Next, your own folder:\n  {outcome.next_command}", soft_wrap=True, markup=False)
