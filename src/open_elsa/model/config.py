@@ -86,7 +86,6 @@ class ElsaConfig:
     min_window_s: float = 1.0  # shorter pieces are repeated up to this (elsa-base repeats to window_s, as LAION-CLAP)
     repeat_to_window: bool = False
     initial_temperature: float = 0.07  # paper: learned; initial value from the re-implementation (and CLIP)
-    mono_input: Literal["learned", "copy"] = "learned"  # "copy" (four equal channels) is the re-implementation's
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:

@@ -1,0 +1,154 @@
+"""Where, the small way: choose which time-frequency cells to believe, and average their intensity vectors.
+
+In a reverberant room the first wavefront points at the source and the rest does not; a hand-made estimator that keeps
+only onsets in the least diffuse cells beats the plain average threefold. Here a convolutional trunk learns that choice,
+several heads at a time, and what it cannot say with a direction (distance, room) it says with pooled features.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from open_elsa.model.config import SpatialConfig
+
+N_FFT = 1024
+HOP = 320  # 10 ms at 32 kHz
+_EPS = 1e-8
+
+
+class MelIntensity(nn.Module):
+    """Energy-weighted intensity of AmbiX in mel bands.
+
+    Input (b, 4, n) at `sample_rate`; output (b, 8, frames, bands): active intensity x y z (towards the source), reactive
+    x y z, both divided by the band's energy (a plane wave gives a unit vector, a diffuse field about zero), the log
+    energy of W minus the clip's mean (level-free), and the log ratio of velocity to pressure energy.
+    Numerators and energies are summed in the band before the division, so loud bins count most (simulation.md 5).
+    """
+
+    window: Tensor
+    bank: Tensor
+
+    def __init__(self, sample_rate: int, bands: int, min_hz: float, max_hz: float) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
+        bank, stop = _mel_bank(sample_rate, bands, min_hz, max_hz)
+        self.stop = stop
+        self.register_buffer("bank", bank, persistent=False)
+
+    def forward(self, audio: Float[Tensor, "b 4 n"]) -> Float[Tensor, "b 8 t m"]:
+        """Features of a batch; sounds shorter than one window are padded with zeros by the STFT."""
+        return torch.stack([self._one(sound) for sound in audio])  # sound by sound: the working set stays in cache
+
+    def _one(self, sound: Float[Tensor, "4 n"]) -> Float[Tensor, "8 t m"]:
+        spectrum = torch.stft(sound, N_FFT, HOP, window=self.window, center=True, pad_mode="constant", return_complex=True)
+        spectrum = spectrum[:, : self.stop].transpose(1, 2)  # (4, t, bins)
+        real, imag = spectrum.real, spectrum.imag
+        w_re, w_im = real[0], imag[0]
+        order = [3, 1, 2]  # X, Y, Z of ACN's W, Y, Z, X
+        x_re, x_im = real[order], imag[order]
+        active = (w_re * x_re + w_im * x_im) @ self.bank  # Re{W* (X, Y, Z)}
+        reactive = (w_re * x_im - w_im * x_re) @ self.bank  # Im{W* (X, Y, Z)}
+        pressure = (w_re.square() + w_im.square()) @ self.bank
+        velocity = (x_re.square() + x_im.square()).sum(0) @ self.bank
+        energy = 0.5 * (pressure + velocity) + _EPS * (1 + pressure.amax())
+        level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)  # 60 dB: digital silence is no news
+        level = 0.25 * (level - level.mean())
+        ratio = 0.25 * torch.log((velocity + energy * 1e-3) / (pressure + energy * 1e-3))
+        return torch.cat([active / energy, reactive / energy, level[None], ratio[None]])
+
+
+def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
+    """Triangular mel bands (HTK scale) as a (bins, bands) matrix over the bins below max_hz; every band has a bin."""
+    mel = lambda hz: 2595 * np.log10(1 + np.asarray(hz) / 700)  # noqa: E731
+    edges = 700 * (10 ** (np.linspace(mel(min_hz), mel(max_hz), bands + 2) / 2595) - 1)
+    hz = np.arange(N_FFT // 2 + 1) * sample_rate / N_FFT
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rise = (hz[:, None] - low) / (centre - low)
+    fall = (high - hz[:, None]) / (high - centre)
+    bank = np.clip(np.minimum(rise, fall), 0, None)
+    nearest = np.abs(hz[:, None] - centre).argmin(0)
+    for band in np.flatnonzero(bank.sum(0) == 0):  # low bands narrower than a bin take the nearest one
+        bank[nearest[band], band] = 1.0
+    stop = int(np.flatnonzero(bank.sum(1) > 0).max()) + 1
+    return torch.tensor(bank[:stop], dtype=torch.float32), stop
+
+
+class SpatialOutput(NamedTuple):
+    """What the spatial encoder says of a batch."""
+
+    vector: Tensor  # (b, dim)
+    votes: Tensor  # (b, heads, 3): averaged intensity vectors, xyz, length in 0..1
+
+
+class SelectorEncoder(nn.Module):
+    """Mel intensity -> a vector of `dim` and one direction vote per head."""
+
+    def __init__(self, config: SpatialConfig) -> None:
+        super().__init__()
+        w0, w1, w2, w3 = config.widths
+        self.heads = config.heads
+        self.stem = _conv(8, w0, (1, 2))
+        self.down1 = _conv(w0, w1, (2, 2))
+        self.down2 = nn.Sequential(_conv(w1, w2, (2, 2)), _conv(w2, w2, (1, 1)))
+        self.down3 = nn.Sequential(_conv(w2, w3, (2, 2)), _conv(w3, w3, (1, 1)))
+        bands = config.mel_bands // 16
+        width = 2 * w3
+        self.collapse = nn.Sequential(nn.Conv1d(w3 * bands, width, 1), nn.BatchNorm1d(width), nn.ReLU())
+        self.time = nn.ModuleList(_TimeBlock(width, dilation) for dilation in (1, 4))
+        self.attention = nn.Conv1d(width, 4, 1)
+        self.fine = nn.Conv2d(w0, config.heads, 1)
+        self.coarse = nn.Conv2d(w2, config.heads, 1)
+        self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # 4 x 0.25 log energy: start at energy weights
+        pooled = width * 6 + config.heads * 5
+        self.out = nn.Sequential(nn.Linear(pooled, 384), nn.GELU(), nn.Linear(384, config.dim))
+
+    def forward(self, features: Float[Tensor, "b 8 t m"]) -> SpatialOutput:
+        """Encode a batch of features of equal length."""
+        fine = self.stem(features)
+        x = self.down1(fine)
+        coarse = self.down2(x)
+        x = self.collapse(self.down3(coarse).transpose(2, 3).flatten(1, 2))
+        for block in self.time:
+            x = block(x)
+        votes, certainty = self._vote(features, fine, coarse)
+        weights = self.attention(x).softmax(-1)
+        attended = torch.einsum("bht,bct->bhc", weights, x).flatten(1)
+        pooled = torch.cat([x.mean(-1), x.std(-1), attended, votes.flatten(1), votes.norm(dim=-1), certainty], 1)
+        return SpatialOutput(self.out(pooled), votes)
+
+    def _vote(self, features: Tensor, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.fine(fine)  # (b, h, t, m/2)
+        context = nn.functional.interpolate(self.coarse(coarse), size=logits.shape[2:], mode="nearest")
+        pairs = features[:, :7].unflatten(3, (-1, 2)).mean(-1)  # mel bands by twos, as the stem sees them
+        logits = (logits + context + self.loudness * pairs[:, 6:7]).float()
+        weights = logits.flatten(2).softmax(-1)
+        votes = torch.einsum("bhk,bck->bhc", weights, pairs[:, :3].flatten(2).float())
+        entropy = -(weights * torch.log(weights + 1e-9)).sum(-1) / np.log(weights.shape[-1])
+        return votes, entropy
+
+
+class _TimeBlock(nn.Module):
+    """A residual depthwise convolution over time: follows decays over about a second."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(
+            nn.Conv1d(width, width, 7, padding=3 * dilation, dilation=dilation, groups=width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Conv1d(width, width, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.mix(x)  # type: ignore[no-any-return]
+
+
+def _conv(inputs: int, outputs: int, stride: tuple[int, int]) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )

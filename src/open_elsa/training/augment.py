@@ -1,0 +1,103 @@
+"""What real rooms and microphones do that simulated ones do not: rotations, capsule errors, loudspeakers, noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from open_elsa.sound import foa
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How far training strays from the clean simulation. Every field is a standard deviation, a range or a chance."""
+
+    mirror_up: float = 0.5  # chance to exchange floor and ceiling: high and low sources become equally common
+    tilt_deg: float = 4.0  # of the array about a random horizontal axis; real stands are not level
+    gain_db: float = 0.7  # per channel: capsule and preamplifier mismatch
+    leak: float = 0.03  # of each channel into each other
+    alias_hz: tuple[float, float] = (2500.0, 16000.0)  # above, a real array's channels stop being harmonics
+    alias_leak: float = 0.35
+    tone_db: float = 6.0  # spectral tilt of source and loudspeaker
+    hiss: float = 0.85  # chance of sensor noise, equal in every channel
+    hiss_snr_db: tuple[float, float] = (18.0, 75.0)
+    room_snr_db: tuple[float, float] = (12.0, 60.0)  # diffuse room noise
+    room_noise: float = 0.6  # chance of it
+    level_db: float = 6.0  # of the whole scene
+
+
+def random_rotation(rng: np.random.Generator, config: AugmentConfig) -> NDArray[np.float64]:
+    """A (3, 3) matrix on xyz: any yaw, a mirror image half of the time, a slight tilt, floor and ceiling exchanged."""
+    axis_deg = rng.uniform(-180, 180)
+    axis = foa.unit_vector(axis_deg, 0.0)
+    matrix = foa.rotation_about(axis, rng.normal(0, config.tilt_deg)) @ foa.rotation_matrix(rng.uniform(-180, 180))
+    flip = np.diag([1.0, rng.choice([-1.0, 1.0]), -1.0 if rng.random() < config.mirror_up else 1.0])
+    product: NDArray[np.float64] = matrix @ flip
+    return product
+
+
+def apply_rotation(response: Array, matrix: NDArray[np.float64]) -> Array:
+    """Rotate or mirror AmbiX (4, n) by a (3, 3) matrix on xyz (mirrors included, unlike foa.rotate)."""
+    order = [3, 1, 2]  # X, Y, Z in ACN's W, Y, Z, X
+    turned = np.empty_like(response)
+    turned[0] = response[0]
+    turned[order] = matrix.astype(np.float32) @ response[order]
+    return turned
+
+
+def microphone(response: Array, sample_rate: int, rng: np.random.Generator, config: AugmentConfig) -> Array:
+    """Filter a response (4, n) through a drawn imperfect microphone and loudspeaker: (4, n).
+
+    Gains and leakage are constant below `alias_hz` and grow above it, where leakage is complex (phase errors too).
+    """
+    n = fft.next_fast_len(response.shape[1], real=True)
+    spectrum = fft.rfft(response, n, axis=1)
+    hz = fft.rfftfreq(n, 1 / sample_rate).astype(np.float32)
+    low = np.eye(4) + np.diag(10 ** (rng.normal(0, config.gain_db, 4) / 20) - 1) + rng.normal(0, config.leak, (4, 4))
+    high = rng.normal(0, config.alias_leak, (4, 4)) + 1j * rng.normal(0, config.alias_leak, (4, 4))
+    corner = np.exp(rng.uniform(*np.log(config.alias_hz)))
+    share = (hz / corner) ** 2 / (1 + (hz / corner) ** 2)
+    tone = rng.normal(0, config.tone_db) * np.log10(np.maximum(hz, 50) / 1000) 
+    bend = rng.normal(0, config.tone_db / 2) * np.sin(2 * np.pi * (np.log2(np.maximum(hz, 50) / 50) / 8 + rng.random()))
+    gain = 10 ** (np.clip(tone + bend, -18, 18) / 20)
+    mixed = (low.astype(np.complex64) @ spectrum + (high.astype(np.complex64) @ spectrum) * share) * gain
+    filtered: Array = fft.irfft(mixed.astype(np.complex64), n, axis=1)[:, : response.shape[1]]
+    return filtered
+
+
+class NoisePool:
+    """A few seconds of unit-power first-order noise, white and pink, cut at random places instead of drawn anew."""
+
+    def __init__(self, sample_rate: int, seconds: float = 30.0, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        n = int(seconds * sample_rate)
+        white = rng.standard_normal((4, n), dtype=np.float32)
+        spectrum = np.fft.rfft(rng.standard_normal((4, n), dtype=np.float32), axis=1)
+        hz = np.fft.rfftfreq(n, 1 / sample_rate)
+        pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(hz, 40.0)), n, axis=1).astype(np.float32)
+        self.kinds = (white, pink / pink.std())
+
+    def cut(self, n: int, rng: np.random.Generator, *, diffuse: bool) -> Array:
+        """(4, n) noise of unit power in W; diffuse: Y, Z, X carry a third each, else (sensor) all are equal."""
+        kind = self.kinds[rng.integers(len(self.kinds))]
+        start = rng.integers(kind.shape[1] - n)
+        noise = kind[:, start : start + n].copy()
+        if diffuse:
+            noise[1:] *= np.float32(np.sqrt(1 / 3))
+        return noise
+
+
+def add_noise(scene: Array, pool: NoisePool, rng: np.random.Generator, config: AugmentConfig) -> Array:
+    """The scene with sensor noise and, by chance, diffuse room noise at drawn levels under its W."""
+    n = scene.shape[1]
+    level = float(np.sqrt(np.mean(scene[0] ** 2))) + 1e-7
+    if rng.random() < config.hiss:
+        scene = scene + pool.cut(n, rng, diffuse=False) * np.float32(level * 10 ** (-rng.uniform(*config.hiss_snr_db) / 20))
+    if rng.random() < config.room_noise:
+        scene = scene + pool.cut(n, rng, diffuse=True) * np.float32(level * 10 ** (-rng.uniform(*config.room_snr_db) / 20))
+    return scene

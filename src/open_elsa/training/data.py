@@ -1,0 +1,235 @@
+"""Batches of scenes made on the fly: any clip in any response, turned, captioned anew. All training randomness is here.
+
+Example k of a run is a pure function of (seed, k): the same on any number of workers and ranks, and after a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from open_elsa.errors import DataError
+from open_elsa.model.config import ElsaConfig
+from open_elsa.model.elsa import BANDS, Features, Truth, front_end
+from open_elsa.scenes import attributes, captions
+from open_elsa.scenes.bank import RoomBank
+from open_elsa.scenes.render import render
+from open_elsa.scenes.scene import Clip, SpatialWords
+from open_elsa.sound import foa
+from open_elsa.training import augment
+from open_elsa.training.clip_store import ClipStore
+
+#: Columns of `truth_table` and of `Batch.targets`: xyz, log m, log m², log m³, log s, DRR / 10 dB, then 20 + 20 bands.
+TARGET_COLUMNS = 8 + 2 * BANDS
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What a training example is."""
+
+    seconds: float = 4.0  # a random piece of the scene; ESC-50 sounds rarely last longer
+    spatial_share: float = 0.8  # the rest is mono; the paper trains on both, the mix is not stated
+    caption_mix: tuple[float, float, float] = (0.3, 0.45, 0.25)  # second caption: what only, where only, both in part
+    repeats: dict[str, int] = field(default_factory=dict)  # corpus -> how often its clips count in an epoch
+    augment: augment.AugmentConfig = field(default_factory=augment.AugmentConfig)
+
+
+class Batch(NamedTuple):
+    """One training batch; tensors of n examples, 2 n captions (first all first captions, then all second ones)."""
+
+    features: Features
+    spatial: Tensor  # (n,) bool
+    targets: Tensor  # (n, TARGET_COLUMNS), NaN where unknown: see `truth`
+    facts: Tensor  # (n, 6) what is true of the sound
+    texts: list[str]
+    text_facts: Tensor  # (2n, 6) what each caption says, 0 = nothing
+
+    @property
+    def truth(self) -> Truth:
+        """The targets by name."""
+        t = self.targets
+        return Truth(t[:, :3], t[:, 3], t[:, 4], t[:, 5], t[:, 6], t[:, 7], t[:, 8 : 8 + BANDS], t[:, 8 + BANDS :])
+
+
+def truth_table(bank: RoomBank) -> NDArray[np.float64]:
+    """What is true of every response of a bank: (responses, TARGET_COLUMNS)."""
+    column = {name: np.asarray(bank.table[name].to_pylist(), dtype=np.float64) for name in _COLUMNS}
+    xyz = foa.unit_vector(column["azimuth_deg"], column["elevation_deg"])
+    logs = [np.log(column[name]) for name in ("distance_m", "floor_area_m2", "volume_m3", "t30_s")]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t30 = np.log(column["t30_bands_s"])
+    scalars = np.stack([*logs, column["drr_db"] / 10], 1)
+    table = np.concatenate([xyz, scalars, t30, column["drr_bands_db"] / 10], 1)
+    return np.where(np.isfinite(table), table, np.nan)
+
+
+_COLUMNS = (
+    "azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "volume_m3", "t30_s", "drr_db", "t30_bands_s", "drr_bands_db",
+)  # fmt: skip
+
+
+class SceneBatches(Dataset[Batch]):
+    """`batches[step]` renders one rank's share of a batch, in whichever process asks."""
+
+    def __init__(
+        self,
+        model: ElsaConfig,
+        config: DataConfig,
+        clips: Sequence[Clip],
+        store: ClipStore,
+        bank: RoomBank,
+        *,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if batch_size % world:
+            raise DataError(f"batch size {batch_size} must be a multiple of the {world} processes")
+        if store.sample_rate != model.sample_rate or bank.sample_rate != model.sample_rate:
+            raise DataError(
+                f"the model works at {model.sample_rate} Hz, the clips are at {store.sample_rate} and the bank at {bank.sample_rate}; "
+                f"make the bank with --sample-rate {model.sample_rate}"
+            )
+        by_id = {c.id: c for c in clips}
+        self.clips = [by_id[i] for i in store.ids]
+        self.store, self.bank, self.model, self.config = store, bank, model, config
+        self.batch_size, self.steps, self.seed, self.rank, self.world = batch_size, steps, seed, rank, world
+        self.order = np.concatenate([np.full(config.repeats.get(c.corpus, 1), k) for k, c in enumerate(self.clips)])
+        labels = sorted({c.label for c in self.clips})
+        self.what_ids = {label: k + 1 for k, label in enumerate(labels)}
+        self.truth = truth_table(bank)
+        self._local: tuple[torch.nn.Module, augment.NoisePool] | None = None
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_local": None}
+
+    def __getitem__(self, step: int) -> Batch:
+        if self._local is None:
+            self._local = front_end(self.model).eval(), augment.NoisePool(self.model.sample_rate)
+        transform, pool = self._local
+        share = self.batch_size // self.world
+        first = step * self.batch_size + self.rank * share
+        examples = [self._example(k, pool) for k in range(first, first + share)]
+        audio = torch.from_numpy(np.stack([e.audio for e in examples]))
+        with torch.inference_mode():
+            parts = transform(audio)
+        words = [e.words for e in examples]
+        said = [[e.says[v] for e in examples] for v in (0, 1)]
+        facts = [facts_of(e.what_id, w) for e, w in zip(examples, words, strict=True)]
+        text_facts = [facts_of(e.what_id if s.what else 0, s.words) for row in said for e, s in zip(examples, row, strict=True)]
+        return Batch(
+            Features(parts.semantic.clone(), parts.spatial.clone()),
+            torch.tensor([e.spatial for e in examples]),
+            torch.tensor(np.stack([e.targets for e in examples]), dtype=torch.float32),
+            torch.tensor(facts),
+            [s.text for row in said for s in row],
+            torch.tensor(text_facts),
+        )
+
+    def _example(self, k: int, pool: augment.NoisePool) -> _Example:
+        rng = np.random.default_rng([self.seed, k])
+        epoch, place = divmod(k, len(self.order))
+        index = int(np.random.default_rng([self.seed, epoch, 7]).permutation(self.order)[place])
+        clip = self.clips[index]
+        what_id = self.what_ids[clip.label]
+        n = int(self.config.seconds * self.model.sample_rate)
+        dry = _piece(self.store[index], n, rng)
+        level = 10 ** (rng.normal(0, self.config.augment.level_db) / 20)
+        if rng.random() >= self.config.spatial_share:
+            audio = np.zeros((4, n), dtype=np.float32)
+            audio[0] = dry * np.float32(level)
+            words = SpatialWords()
+            targets = np.full(TARGET_COLUMNS, np.nan)
+            return _Example(audio, False, targets, words, what_id, self._captions(clip, words, rng))
+        response_index = int(rng.integers(len(self.bank)))
+        targets = self.truth[response_index].copy()
+        turn = augment.random_rotation(rng, self.config.augment)
+        response = augment.apply_rotation(self.bank.response(response_index), turn)
+        response = augment.microphone(response, self.model.sample_rate, rng, self.config.augment)
+        scene = render(dry, response, length=n)
+        scene *= np.float32(level * _rms(dry) / (_rms(scene[0]) + 1e-7))
+        scene = augment.add_noise(scene, pool, rng, self.config.augment)
+        targets[:3] = turn @ targets[:3]
+        azimuth, elevation = (float(a) for a in foa.angles(targets[:3]))
+        distance, area, _, t30 = np.exp(targets[3:7])
+        words = attributes.words_for(azimuth, elevation, distance, area, t30)
+        return _Example(scene, True, targets, words, what_id, self._captions(clip, words, rng))
+
+    def _captions(self, clip: Clip, words: SpatialWords, rng: np.random.Generator) -> tuple[_Said, _Said]:
+        """A caption of everything, and one that says only a part: queries are rarely complete."""
+        what = str(clip.captions[rng.integers(len(clip.captions))])
+        full = _say(what, words if rng.random() < 0.7 else _some(words, rng), rng)
+        kind = rng.choice(3, p=self.config.caption_mix)
+        if words.empty or kind == 0:
+            other = str(clip.captions[rng.integers(len(clip.captions))])
+            return full, _say(other, SpatialWords(), rng)
+        part = _some(words, rng)
+        return full, _say(None if kind == 1 else what, part, rng)
+
+
+class _Said(NamedTuple):
+    text: str
+    what: str | None
+    words: SpatialWords
+
+
+class _Example(NamedTuple):
+    audio: NDArray[np.float32]
+    spatial: bool
+    targets: NDArray[np.float64]
+    words: SpatialWords
+    what_id: int
+    says: tuple[_Said, _Said]
+
+
+def _say(what: str | None, words: SpatialWords, rng: np.random.Generator) -> _Said:
+    style: Literal["full", "brief"] = "brief" if rng.random() < 0.25 else "full"
+    return _Said(captions.write_caption(what, words, rng, style=style).text, what, words)
+
+
+def _some(words: SpatialWords, rng: np.random.Generator) -> SpatialWords:
+    """Keep one or more of the words (one alone half of the time, as a query would)."""
+    known = [name for name, word in vars(words).items() if word is not None]
+    if not known:
+        return words
+    keep = 1 if rng.random() < 0.5 else int(rng.integers(1, len(known) + 1))
+    chosen = set(rng.choice(known, keep, replace=False))
+    return SpatialWords(**{name: word if name in chosen else None for name, word in vars(words).items()})
+
+
+def facts_of(what_id: int, words: SpatialWords) -> list[int]:
+    """The facts row of `losses.describes`: the sound's id, then the index of each attribute's word, 0 = says nothing."""
+    row = [what_id]
+    for name, attribute in attributes.ATTRIBUTES.items():
+        word = getattr(words, name)
+        row.append(0 if word is None else 1 + [w.word for w in attribute.words].index(word))
+    return row
+
+
+def _piece(samples: NDArray[np.float32], n: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """n samples: a random piece of a longer clip, or a shorter one at a random onset, once or repeated."""
+    if len(samples) >= n:
+        start = int(rng.integers(len(samples) - n + 1))
+        return samples[start : start + n]
+    if rng.random() < 0.3:
+        samples = np.tile(samples, -(-n // len(samples)))[:n] if rng.random() < 0.5 else np.tile(samples, 2)[:n]
+    out = np.zeros(n, dtype=np.float32)
+    start = int(rng.integers(n - len(samples) + 1)) if rng.random() < 0.7 else 0
+    out[start : start + len(samples)] = samples
+    return out
+
+
+def _rms(samples: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))

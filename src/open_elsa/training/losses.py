@@ -1,0 +1,93 @@
+"""The training objective: contrast of audio and text, and regression of place and room."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from open_elsa.training.distributed import gather, rank, world_size
+
+#: Columns of a facts table: the sound's id, then one column an attribute (scenes.attributes' order); 0 = says nothing.
+FACT_COLUMNS = 6
+
+
+def describes(text_facts: Int[Tensor, "m f"], audio_facts: Int[Tensor, "n f"]) -> Bool[Tensor, "n m"]:
+    """Which texts are true of which sounds: every fact that a text states (not 0) equals the sound's.
+
+    A caption "a sound from the left" is true of every sound from the left in the batch: such pairs are no negatives.
+    """
+    text, audio = text_facts[None], audio_facts[:, None]
+    return ((text == 0) | (text == audio)).all(-1)
+
+
+def contrastive(
+    audio: Float[Tensor, "n d"],
+    text: Float[Tensor, "m d"],
+    scale: Float[Tensor, ""],
+    audio_facts: Int[Tensor, "n f"] | None = None,
+    text_facts: Int[Tensor, "m f"] | None = None,
+) -> Float[Tensor, ""]:
+    """Symmetric contrastive loss over all ranks, the mean of audio -> text and text -> audio.
+
+    m is a multiple of n: text k*n + i is the k-th caption of sound i. With facts, other pairs that are true as well are
+    left out of the denominators; without, it is the paper's loss (every other pair is a negative). Each rank computes
+    its own rows against all columns; the mean over ranks equals the loss of one process with the whole batch.
+    """
+    captions = len(text) // len(audio)
+    n, first = len(audio), rank() * len(audio)
+    all_audio = gather(audio)
+    all_text = torch.cat([gather(t) for t in text.chunk(captions)])
+    total = world_size() * n
+    own = torch.arange(n, device=audio.device) + first
+    if audio_facts is not None and text_facts is not None:
+        true = describes(torch.cat([gather(t) for t in text_facts.chunk(captions)]), gather(audio_facts))
+    else:
+        index = torch.arange(total, device=audio.device)
+        true = index[:, None] == index.repeat(captions)[None]
+    loss = audio.new_zeros(())
+    to_text = scale * audio @ all_text.T  # (n, captions * total)
+    for k in range(captions):
+        loss = loss + _pull(to_text, own + k * total, true[own])
+        to_audio = scale * text[k * n : (k + 1) * n] @ all_audio.T  # (n, total)
+        loss = loss + _pull(to_audio, own, true[:, own + k * total].T)
+    return loss / (2 * captions)
+
+
+def _pull(scores: Tensor, target: Tensor, true: Tensor) -> Tensor:
+    """Cross-entropy of the target column against every column that is not true as well."""
+    rows = torch.arange(len(scores), device=scores.device)
+    negatives = scores.masked_fill(true, float("-inf"))
+    wanted = scores[rows, target]
+    return (torch.logaddexp(torch.logsumexp(negatives, 1), wanted) - wanted).mean()
+
+
+def direction(predicted: Float[Tensor, "n 3"], true: Float[Tensor, "n 3"], mask: Bool[Tensor, " n"]) -> Tensor:
+    """Minus the cosine of unit vectors, as in the paper, over sounds that have a place; 0 where none has."""
+    return _masked(-(predicted * true).sum(-1), mask)
+
+
+def squared(predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+    """Squared error over the entries of `mask` whose truth is known."""
+    known = mask & torch.isfinite(true)
+    return _masked((predicted - torch.where(known, true, predicted.detach())).square(), known)
+
+
+def spread(uncertainty: Float[Tensor, " n"], predicted: Tensor, true: Tensor, mask: Bool[Tensor, " n"]) -> Tensor:
+    """Laplace likelihood of the angular error in degrees, so that `uncertainty` learns the error to expect.
+
+    The direction itself gets no gradient from here.
+    """
+    with torch.no_grad():
+        cross = torch.linalg.cross(predicted, true).norm(dim=-1)
+        error = torch.rad2deg(torch.atan2(cross, (predicted * true).sum(-1)))
+    width = uncertainty.clamp(0.3, 180.0)
+    return _masked(error / width + torch.log(width), mask)
+
+
+def _masked(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the mask on all ranks together: the local sum over the mean count a rank."""
+    count = mask.sum().to(values.dtype)
+    if world_size() > 1:
+        count = gather(count[None].detach()).mean()
+    return torch.where(mask, values, torch.zeros_like(values)).sum() / count.clamp(min=1)

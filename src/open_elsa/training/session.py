@@ -1,0 +1,148 @@
+"""From a folder of captioned sounds to a checkpoint: read the corpus, make the bank, train, save with a card."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+
+from open_elsa import corpora
+from open_elsa.errors import DataError, TrainingError
+from open_elsa.model import checkpoints
+from open_elsa.model.card import ModelCard, sources_of
+from open_elsa.model.elsa import Elsa
+from open_elsa.scenes.bank import RoomBank, make_bank
+from open_elsa.scenes.scene import Clip
+from open_elsa.training import distributed
+from open_elsa.training.clip_store import build_store
+from open_elsa.training.recipes import TrainConfig
+from open_elsa.training.train import TrainData, train
+
+TAGGER = Path("weights") / "mn04_as_mAP_432.pt"
+CREDITS = (
+    "semantic encoder started from EfficientAT mn04_as (Schmid, Koutini, Widmer; MIT), all of its layers trained further",
+    "text backbone all-MiniLM-L6-v2 (Apache-2.0), frozen, installed from its own package",
+)
+LIMITS = (
+    "One static source at a time; two overlapping sounds are averaged.",
+    "Trained on simulated shoebox rooms: no diffraction, furniture or source directivity.",
+    "Room words need a sound with pauses or an ending: steady noise hides the reverberation.",
+    "The vocabulary is that of a few thousand clips; rare sounds may be mistaken for common ones.",
+)
+
+
+def train_recipe(
+    config: TrainConfig,
+    data: Path,
+    out: Path,
+    *,
+    corpus: str | None = None,
+    cache: Path | None = None,
+    tagger: Path | None = None,
+    stop_after: int | None = None,
+    console: Console | None = None,
+    command: str = "",
+) -> Path:
+    """Run a recipe on a corpus and return the checkpoint's folder, out/checkpoint.
+
+    data: a data set's folder (any that `corpora.load` reads; with `corpus` its name). Clips of the split "train" are
+    trained on, those of "val" (if any) are only looked at after each stage. cache: where decoded clips and banks are
+    kept, out/cache by default. tagger: the semantic encoder's start; data/weights/ is searched when None, and without
+    it the encoder starts random. Killed and called again, it goes on where it was.
+    Raises DataError for an unusable corpus, TrainingError when `out` holds another run.
+    """
+    distributed.start()
+    console = console or Console(stderr=True)
+    cache = cache or out / "cache"
+    started = time.monotonic()
+    name, root = (corpus, data) if corpus else (str(data), None)
+    loaded = corpora.load(name, root, max_problems=50)
+    for problem in loaded.problems[:5]:
+        console.print(f"[yellow]skipped[/] {problem}")
+    licensed = [c for c in loaded.clips if c.trainable or not config.freely_licensed_only]
+    clips = {split: [c for c in licensed if c.split == split] for split in ("train", "val")}
+    if not clips["train"]:
+        raise DataError(f"{data} has no clip of the split 'train' that may be trained on")
+    train_data = _prepare(config, clips["train"], cache, config.bank_seed, config.rooms, console)
+    val_data = None
+    if clips["val"]:
+        val_data = _prepare(config, clips["val"], cache, config.bank_seed + 1, max(4, config.rooms // 20), console)
+    start = tagger or (data / TAGGER if (data / TAGGER).exists() else None)
+    if start is None and config.model.semantic.kind == "mobilenet":
+        console.print("[yellow]no tagger weights found: the semantic encoder starts from random weights[/]")
+    model = train(
+        config, train_data, out, validation=val_data, tagger=start, stop_after=stop_after, console=console
+    )
+    folder = out / "checkpoint"
+    if distributed.rank() == 0:
+        card = _card(config, clips["train"], command or f"elsa train {config.name} --data {data.name}", started)
+        checkpoints.save(folder, model, card)
+        console.print(f"saved {folder}")
+    return folder
+
+
+def _prepare(
+    config: TrainConfig, clips: Sequence[Clip], cache: Path, bank_seed: int, rooms: int, console: Console
+) -> TrainData:
+    """Decode the clips and make the bank, on the first rank; the others wait and open them."""
+    rate = config.model.sample_rate
+    folder = cache / f"rooms-{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}"
+    if distributed.rank() == 0:
+        build_store(cache, clips, rate, progress=_every(console, "decoding", 1000))
+        make_bank(
+            folder,
+            rooms=rooms,
+            positions_per_room=config.positions_per_room,
+            seed=bank_seed,
+            sample_rate=rate,
+            workers=max(1, config.workers),
+            progress=_every(console, "simulating", 1000),
+        )
+    distributed.wait()
+    return TrainData(clips, build_store(cache, clips, rate), RoomBank.open(folder))
+
+
+def _every(console: Console, what: str, n: int):  # type: ignore[no-untyped-def]
+    def show(done: int, total: int) -> None:
+        if done % n < 256 and done // n != show.last:  # type: ignore[attr-defined]
+            show.last = done // n  # type: ignore[attr-defined]
+            console.print(f"{what} {done}/{total}")
+
+    show.last = -1  # type: ignore[attr-defined]
+    return show
+
+
+def _card(config: TrainConfig, clips: Sequence[Clip], command: str, started: float) -> ModelCard:
+    return ModelCard(
+        name=config.name,
+        summary=(
+            f"Embeddings for language and spatial audio ({config.model.embedding_dim}-d, {config.model.sample_rate} Hz): finds, "
+            "locates and describes first-order ambisonic and mono recordings in plain words."
+        ),
+        recipe=command,
+        date=date.today().isoformat(),
+        machine=f"{platform.machine()}, {distributed.world_size()} process(es), {(time.monotonic() - started) / 60:.0f} min in the last sitting",
+        seed=config.seed,
+        sources=sources_of(clips),
+        credits=CREDITS if config.model.semantic.kind == "mobilenet" else (),
+        limits=LIMITS,
+        code_revision=_revision(),
+    )
+
+
+def _revision() -> str:
+    """The commit of the code, or "" outside a checkout."""
+    try:
+        return subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+__all__ = ["Elsa", "TrainingError", "train_recipe"]

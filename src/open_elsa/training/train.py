@@ -1,0 +1,339 @@
+"""The training loop: one loop, stages as configurations; it can be killed at any moment and goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from open_elsa.errors import TrainingError
+from open_elsa.model.elsa import Elsa, Features, build
+from open_elsa.scenes.bank import RoomBank
+from open_elsa.scenes.scene import Clip
+from open_elsa.training import distributed, losses, state
+from open_elsa.training.clip_store import ClipStore
+from open_elsa.training.data import Batch, SceneBatches
+from open_elsa.training.lamb import Lamb
+from open_elsa.training.recipes import StageConfig, TrainConfig
+
+logger = logging.getLogger("open_elsa")
+
+#: For data workers: without it glibc maps and unmaps every large temporary, which costs up to half of the time.
+MALLOC_SETTINGS = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """What a run learns from: clips with their decoded samples, and a bank of responses."""
+
+    clips: Sequence[Clip]
+    store: ClipStore
+    bank: RoomBank
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: a test or a user asked for it
+    """Raised after the state was saved when a run was asked to stop early."""
+
+
+def train(
+    config: TrainConfig,
+    data: TrainData,
+    out: Path,
+    *,
+    validation: TrainData | None = None,
+    tagger: Path | None = None,
+    stop_after: int | None = None,
+    console: Console | None = None,
+) -> Elsa:
+    """Train through every stage and return the model with averaged weights, in evaluation mode.
+
+    out gets config.json, metrics.jsonl, TensorBoard files and `state/`, from which the same call resumes. tagger: the
+    weights that the semantic encoder starts from. stop_after: save and raise `Stopped` after that many steps in all.
+    Raises TrainingError when `out` holds a run of another configuration, or the loss stops being a number.
+    """
+    distributed.start()
+    run = Run(config, data, out, validation, console or Console(stderr=True))
+    run.prepare(tagger)
+    for index in range(run.stage, len(config.stages)):
+        run.train_stage(index, stop_after)
+    if run.average is not None:
+        run.average.copy_to(run.model)
+    return run.model.eval()
+
+
+class Run:
+    """One training run: model, averages, where it stands, and where it writes."""
+
+    def __init__(
+        self, config: TrainConfig, data: TrainData, out: Path, validation: TrainData | None, console: Console
+    ) -> None:
+        self.config, self.data, self.out, self.validation, self.console = config, data, out, validation, console
+        self.stage, self.step, self.total = 0, 0, 0
+        torch.manual_seed(config.seed)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = build(config.model).to(self.device)
+        self.average: state.Average | None = None
+        self.resumed: Path | None = None
+
+    def prepare(self, tagger: Path | None) -> None:
+        """Check that `out` holds this run or nothing, then start from the tagger's weights or from the saved state."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        written = self.out / "config.json"
+        if written.exists() and written.read_text() != self.config.to_json():
+            raise TrainingError(f"{written} holds another configuration; choose another folder or delete this one")
+        if distributed.rank() == 0:
+            written.write_text(self.config.to_json())
+        if tagger is not None:
+            self.model.semantic.load_tagger(tagger)  # type: ignore[union-attr,operator]
+        if self.config.ema:
+            self.average = state.Average(self.model, self.config.ema, self.model.external_prefixes)
+        self.resumed = state.find(self.out / "state")
+        if self.resumed is not None:
+            progress = state.progress_of(self.resumed)
+            self.stage, self.step, self.total = progress["stage"], progress["step"], progress["total"]
+            state.load(self.resumed, self.model, self.average, None)
+            self.console.print(f"resuming at stage {self.stage + 1}, step {self.step}")
+
+    def train_stage(self, index: int, stop_after: int | None) -> None:
+        """Train one stage from wherever it stands to its end."""
+        stage = self.config.stages[index]
+        self.stage = index
+        optimizer = self._optimizer(stage)
+        if self.resumed is not None and self.step > 0:
+            state.load(self.resumed, self.model, self.average, optimizer)
+        self.resumed = None
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        saved = started = time.monotonic()
+        first = self.step
+        with _Log(self.out, self.total, enabled=distributed.rank() == 0) as log:
+            for batch in self._batches(stage, first):
+                metrics = self._update(stage, batch, optimizer, parameters)
+                self.step += 1
+                self.total += 1
+                log.write(self.total, {"stage": stage.kind, "step": self.step, **metrics})
+                if self.step % 20 == 0 or self.step == stage.steps:
+                    self._show(stage, metrics, (time.monotonic() - started) / (self.step - first))
+                if stop_after is not None and self.total >= stop_after:
+                    self._save(optimizer)
+                    raise Stopped
+                if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
+                    self._save(optimizer)
+                    saved = time.monotonic()
+            if self.validation is not None:
+                log.write(self.total, {"stage": stage.kind, **self._validate(stage, self.validation)})
+        self.stage, self.step = index + 1, 0
+        self._save(optimizer)
+
+    def _update(
+        self, stage: StageConfig, batch: Batch, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]
+    ) -> dict[str, float]:
+        """One step: a pure function of the configuration, the data and the step number."""
+        torch.manual_seed(hash((self.config.seed, self.stage, self.step)) % 2**31)
+        self.model.train()
+        rate = _schedule(stage, self.step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+        terms = self._losses(stage, batch)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the loss is {float(loss)} at step {self.step} of stage {self.stage + 1}; lower the lr")
+        optimizer.zero_grad()
+        loss.backward()
+        distributed.average_gradients(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.clip_gradient)
+        optimizer.step()
+        self.model.logit_scale.data.clamp_(max=math.log(100))
+        if self.average is not None:
+            self.average.update(self.model, self.step)
+        return {"loss": float(loss.detach()), "lr": rate, "gradient": float(norm), **{k: float(v.detach()) for k, v in terms.items()}}
+
+    def _losses(self, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
+        batch = _to(batch, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            if stage.kind == "place":
+                return place_losses(self.model, stage, batch)
+            return align_losses(self.model, stage, batch)
+
+    def _optimizer(self, stage: StageConfig) -> torch.optim.Optimizer:
+        """Groups: the pretrained semantic encoder at a share of the rate; vectors and scalars without decay."""
+        groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            if not parameter.requires_grad or (stage.kind == "place" and name.startswith(("semantic.", "text."))):
+                continue
+            share = stage.tagger_lr if name.startswith("semantic.") else 1.0
+            groups.setdefault((share, parameter.ndim > 1), []).append(parameter)
+        rows = [
+            {"params": group, "share": share, "weight_decay": stage.weight_decay if matrix else 0.0}
+            for (share, matrix), group in sorted(groups.items())
+        ]
+        return Lamb(rows, lr=stage.lr) if stage.optimizer == "lamb" else torch.optim.AdamW(rows, lr=stage.lr)
+
+    def _batches(self, stage: StageConfig, first: int) -> Iterator[Batch]:
+        batches = self._dataset(stage, self.data, stage.steps)
+        workers = self.config.workers
+        extra: dict[str, Any] = {"prefetch_factor": 3, "multiprocessing_context": "forkserver"} if workers else {}
+        if workers:
+            os.environ.update(MALLOC_SETTINGS)  # read by the workers when they start
+        yield from DataLoader(
+            batches, batch_size=None, sampler=range(first, stage.steps), num_workers=workers, worker_init_fn=_one_thread, **extra
+        )
+
+    def _dataset(self, stage: StageConfig, data: TrainData, steps: int, seed: int | None = None) -> SceneBatches:
+        return SceneBatches(
+            self.config.model,
+            stage.data,
+            data.clips,
+            data.store,
+            data.bank,
+            batch_size=stage.batch_size,
+            steps=steps,
+            seed=(self.config.seed * 1000 + self.stage) if seed is None else seed,
+            rank=distributed.rank(),
+            world=distributed.world_size(),
+        )
+
+    @torch.inference_mode()
+    def _validate(self, stage: StageConfig, data: TrainData, batches: int = 6) -> dict[str, float]:
+        """Direction error and in-batch retrieval on clips and rooms that are not trained on, with averaged weights."""
+        model = self.model
+        if self.average is not None:
+            model = build(self.config.model).to(self.device)
+            self.average.copy_to(model)
+        model.eval()
+        dataset = self._dataset(stage, data, batches, seed=4242)
+        errors, found = [], []
+        for k in range(batches):
+            batch = _to(dataset[k], self.device)
+            if stage.kind == "place":
+                direction = model.place(batch.features).direction
+            else:
+                output = model.encode_features(batch.features, batch.spatial)
+                direction = output.direction
+                text = model.encode_text(batch.texts[: len(batch.spatial)])
+                true = losses.describes(batch.text_facts[: len(text)], batch.facts)
+                found.append(true[torch.arange(len(true)), (output.embedding @ text.T).argmax(1)].float().mean())
+            cosine = (direction * batch.truth.direction).sum(1)[batch.spatial].clamp(-1, 1)
+            errors.append(torch.rad2deg(torch.arccos(cosine)))
+        error = torch.cat(errors)
+        metrics = {"val_direction_mean_deg": float(error.mean()), "val_direction_median_deg": float(error.median())}
+        if found:
+            metrics["val_caption_true"] = float(torch.stack(found).mean())
+        self.console.print("  ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
+        return metrics
+
+    def _save(self, optimizer: torch.optim.Optimizer) -> None:
+        distributed.average_buffers(self.model)
+        if distributed.rank() == 0:
+            progress = {"stage": self.stage, "step": self.step, "total": self.total}
+            state.save(self.out / "state", progress, self.model, self.average, optimizer)
+
+    def _show(self, stage: StageConfig, metrics: dict[str, float], seconds: float) -> None:
+        if distributed.rank() == 0:
+            left = (stage.steps - self.step) * seconds / 60
+            parts = "  ".join(f"{k} {v:.3f}" for k, v in metrics.items() if k not in ("lr", "gradient"))
+            where = f"stage {self.stage + 1} ({stage.kind}) {self.step}/{stage.steps}"
+            self.console.print(f"{where}  {parts}  {seconds:.2f} s/step  {left:.0f} min left")
+
+
+def place_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
+    """Stage 1: minus the cosine of the direction, squared errors of log distance, volume, DRR and T30 per band."""
+    said, truth, mask = model.place(batch.features), batch.truth, batch.spatial
+    rows = mask[:, None].expand(-1, truth.log_t30_bands.shape[1])
+    return {
+        "direction": stage.regression * losses.direction(said.direction, truth.direction, mask),
+        "distance": stage.regression * losses.squared(said.log_distance, truth.log_distance, mask),
+        "volume": stage.bands * losses.squared(said.log_volume, truth.log_volume, mask),
+        "t30": stage.bands * losses.squared(said.log_t30_bands, truth.log_t30_bands, rows),
+        "drr": stage.bands * losses.squared(said.drr_bands, truth.drr_bands, rows),
+    }
+
+
+def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
+    """Stage 2: contrast of sounds and captions, and the regressions on sounds that have a place."""
+    output = model.encode_features(batch.features, batch.spatial)
+    texts = batch.texts[: len(batch.spatial)] if stage.all_negatives else batch.texts
+    text = model.encode_text(texts)
+    facts = (None, None) if stage.all_negatives else (batch.facts, batch.text_facts)
+    truth, mask = batch.truth, batch.spatial
+    room = model.room_targets(truth)
+    terms = {
+        "contrast": losses.contrastive(output.embedding, text, model.logit_scale.exp(), *facts),
+        "direction": stage.regression * losses.direction(output.direction, truth.direction, mask),
+        "room": stage.regression * room.shape[1] * losses.squared(output.room, room, mask[:, None].expand_as(room)),
+    }
+    if output.uncertainty_deg is not None:
+        terms["spread"] = 0.05 * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)
+    return terms
+
+
+def _schedule(stage: StageConfig, step: int) -> float:
+    warm = min(1.0, (step + 1) / max(1, stage.warmup_steps))
+    if stage.schedule == "constant":
+        return stage.lr * warm
+    return stage.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / stage.steps)))
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    features = Features(*(f.to(device).float() for f in batch.features))
+    tensors = {k: v.to(device) for k, v in batch._asdict().items() if isinstance(v, Tensor)}
+    return batch._replace(features=features, **tensors)
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
+
+
+class _Log:
+    """metrics.jsonl and TensorBoard; after a resume, lines beyond the saved step are dropped first."""
+
+    def __init__(self, out: Path, total: int, *, enabled: bool) -> None:
+        self.path, self.total, self.enabled = out / "metrics.jsonl", total, enabled
+        self.board: Any = None
+
+    def __enter__(self) -> _Log:
+        if self.enabled:
+            from torch.utils.tensorboard import SummaryWriter
+
+            lines = self.path.read_text().splitlines() if self.path.exists() else []
+            kept = [line for line in lines if line.endswith("}") and json.loads(line)["total"] <= self.total]
+            partial = self.path.with_suffix(".part")
+            partial.write_text("".join(line + "\n" for line in kept))
+            partial.replace(self.path)
+            self.file = self.path.open("a")
+            self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=self.total)
+        return self
+
+    def write(self, total: int, metrics: dict[str, Any]) -> None:
+        if self.enabled:
+            self.file.write(json.dumps({"total": total, **metrics}) + "\n")
+            self.file.flush()
+            for name, value in metrics.items():
+                if isinstance(value, float) and np.isfinite(value):
+                    self.board.add_scalar(name, value, total)
+
+    def __exit__(self, *_: object) -> None:
+        if self.enabled:
+            self.file.close()
+            self.board.close()
+
+
+def resolved(config: TrainConfig, **changes: Any) -> TrainConfig:
+    """The recipe with some fields changed."""
+    return dataclasses.replace(config, **changes)
