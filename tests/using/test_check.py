@@ -48,7 +48,8 @@ def test_directions_over_time(tmp_path: Path) -> None:
             foa.unit_vector(heard.azimuth_deg, heard.elevation_deg), foa.unit_vector(azimuth, elevation)
         ) == pytest.approx(0, abs=1)
         assert heard.diffuseness == pytest.approx(0, abs=0.05)
-    assert found.directions[3].azimuth_deg is None
+    assert found.directions[3].azimuth_deg is None and found.directions[3].level_dbfs is None
+    assert found.directions[0].level_dbfs == pytest.approx(-20, abs=0.2)
 
 
 def test_long_recordings_stay_readable(tmp_path: Path) -> None:

@@ -66,6 +66,18 @@ class AudioCheck:
     hints: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Step:
+    """One second: samples, summed power of W, summed active intensity (3,) and the energy it is compared with."""
+
+    start_s: float
+    end_s: float
+    frames: int
+    power: float
+    flow: NDArray[np.float64]
+    energy: float
+
+
 class _Sums:
     """Running sums over a recording: whatever the levels, the hints and the directions need."""
 
@@ -97,14 +109,14 @@ def check_audio(path: str | Path, *, convention: str = "auto") -> AudioCheck:
     info = audio.info(path)
     sums: _Sums | None = None
     notes: dict[str, None] = {}
-    rows: list[tuple[float, float, float, NDArray[np.float64], float]] = []
+    rows: list[_Step] = []
     first: Sound | None = None
     for start_s, end_s, sound in _steps(path, convention):
         first = first or sound
         sums = sums or _Sums(sound.samples.shape[0])
         sums.add(sound.samples)
         notes.update(dict.fromkeys(sound.notes))
-        rows.append((start_s, end_s, *_intensity(sound)))
+        rows.append(_Step(start_s, end_s, sound.samples.shape[1], *_intensity(sound)))
     if sums is None or first is None:
         raise AudioError(f"{path}: holds no sound")
     spatial = first.is_spatial
@@ -151,16 +163,15 @@ def _intensity(sound: Sound) -> tuple[float, NDArray[np.float64], float]:
     return power, flow, float((np.abs(s) ** 2).sum() / 2)
 
 
-def _directions(rows: list[tuple[float, float, float, NDArray[np.float64], float]], spatial: bool) -> Iterator[Heard]:
+def _directions(rows: list[_Step], spatial: bool) -> Iterator[Heard]:
     """Join the steps to at most MOST_ROWS rows; diffuseness = 1 - |I| / E (Merimaa and Pulkki 2005)."""
     size = math.ceil(len(rows) / MOST_ROWS)
     for k in range(0, len(rows), size):
         part = rows[k : k + size]
-        start_s, end_s = part[0][0], part[-1][1]
-        frames = sum(r[1] - r[0] for r in part)
-        flow = np.sum([r[3] for r in part], axis=0)
-        energy = sum(r[4] for r in part)
-        level = _db(sum(r[2] for r in part) / max(frames, 1e-9)) if frames else None
+        start_s, end_s = part[0].start_s, part[-1].end_s
+        flow = np.sum([r.flow for r in part], axis=0)
+        energy = sum(r.energy for r in part)
+        level = _db(sum(r.power for r in part) / sum(r.frames for r in part))
         length = float(np.linalg.norm(flow))
         if not spatial or energy <= 0 or length <= 1e-6 * energy:
             yield Heard(start_s, end_s, level, None, None, None)

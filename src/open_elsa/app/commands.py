@@ -1,0 +1,390 @@
+"""Commands for people with sounds: each is one call of the library and a way to print what it returns."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from open_elsa.app import show
+from open_elsa.app.options import Bounds, Common, Convention, Files, WithModel, need
+from open_elsa.app.show import UsageError, degrees, number, say, side, span
+
+if TYPE_CHECKING:
+    from open_elsa.app.demo import DemoOutcome
+    from open_elsa.using.check import AudioCheck
+    from open_elsa.using.index import Hit
+
+
+@dataclass(kw_only=True)
+class Demo(WithModel):
+    """See it work: places real recordings in rooms never trained on, indexes them, and asks in plain words.
+
+    Writes an HTML report with players and a compass plot. Takes under three minutes on two cores.
+
+    Examples:
+      elsa demo
+      elsa demo --out /tmp/demo --json
+    """
+
+    out: Path = Path("elsa-demo")
+    """Folder for the sounds and the report."""
+    seed: int | None = None
+    """Another seed puts the sounds in other rooms."""
+    force: bool = False
+    """Write over an older demo."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa.app import demo
+
+        more: dict[str, Any] = {} if self.seed is None else {"seed": self.seed}
+
+        def tell(step: str, done: int, total: int) -> None:
+            if done == 0:
+                say(f"{step} …")
+
+        outcome = demo.run_demo(self.out, force=self.force, embedder=self.load(), progress=tell, **more)
+        self.show(outcome.as_dict(), lambda: _show_demo(outcome))
+
+
+def _show_demo(outcome: DemoOutcome) -> None:
+    scenes = {scene.file: scene for scene in outcome.scenes}
+    rows = []
+    for answer in outcome.answers:
+        best = scenes[answer.files[0]]
+        true = f"{side(best.truth.azimuth_deg)}, {best.truth.distance_m:.1f} m"
+        heard = f"{side(best.heard.azimuth_deg)}, {best.heard.distance_m:.1f} m"
+        rows.append(
+            (answer.query.text, "yes" if answer.right else "no", Path(best.file).name, best.caption, heard, true)
+        )
+    show.table(("asked", "right", "found", "what it is", "heard at", "truly at"), rows)
+    print(
+        f"{outcome.right} of {len(outcome.answers)} right; directions off by {outcome.mean_error_deg:.1f}° on average"
+    )
+    print(f"report: {outcome.report}")
+    print(f"now your own sounds: {outcome.next_command}")
+
+
+@dataclass(kw_only=True)
+class Embed(WithModel):
+    """Turn sounds, or sentences with --text, into vectors of unit length.
+
+    Any rate and length, mono or ambisonic. A long sound gives the normalised mean of its windows, or with --windows
+    one vector a window. --out takes .npz (arrays vectors, sources or texts, start_s, end_s) or .parquet (columns).
+
+    Examples:
+      elsa embed dog.wav street.flac --out vectors.npz
+      elsa embed long.wav --windows --out windows.parquet
+      elsa embed --text "a dog barking on the left" --json
+    """
+
+    files: Files = ()
+    """Sound files: WAV, FLAC, Ogg, Opus, MP3."""
+    text: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A sentence to embed; may be repeated."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Where to write the vectors: .npz or .parquet."""
+    windows: bool = False
+    """One vector a window instead of one a sound."""
+    convention: Convention = "auto"
+    """What four-channel files are."""
+    force: bool = False
+    """Write over an existing file."""
+
+    def run(self) -> None:
+        """Run it."""
+        if bool(self.files) == bool(self.text):
+            raise UsageError("embed: give sound files or --text, one of the two")
+        if self.text and self.windows:
+            raise UsageError("embed: --windows is for sounds")
+        _check_out(self.out, (".npz", ".parquet"), self.force)
+        rows = self._rows()
+        if self.out is not None:
+            _write_rows(self.out, rows)
+            say(f"{len(rows)} vectors in {self.out}")
+        shown = [r if self.out is None else {k: v for k, v in r.items() if k != "vector"} for r in rows]
+        self.show(shown, lambda: self._text(rows))
+
+    def _rows(self) -> list[dict[str, Any]]:
+        model = self.load()
+        if self.text:
+            vectors = model.embed_text(self.text)
+            return [{"text": t, "vector": v} for t, v in zip(self.text, vectors, strict=True)]
+        if self.windows:
+            found = model.embed_windows(list(self.files), convention=self.convention)
+            return [{"source": w.source, "start_s": w.start_s, "end_s": w.end_s, "vector": w.vector} for w in found]
+        analyses = model.analyse(list(self.files), convention=self.convention)
+        return [
+            {"source": str(f), "vector": a.embedding, "notes": list(a.notes)}
+            for f, a in zip(self.files, analyses, strict=True)
+        ]
+
+    def _text(self, rows: list[dict[str, Any]]) -> None:
+        if self.out is None:
+            names = [
+                r.get("text") or r["source"] + (f" {span(r['start_s'], r['end_s'])}" if self.windows else "")
+                for r in rows
+            ]
+            starts = [" ".join(f"{x:+.3f}" for x in r["vector"][:5]) + f" … ({len(r['vector'])})" for r in rows]
+            show.table(("of", "vector"), list(zip(names, starts, strict=True)))
+
+
+def _check_out(out: Path | None, suffixes: tuple[str, ...], force: bool) -> None:
+    if out is None:
+        return
+    if out.suffix not in suffixes:
+        raise UsageError(f"--out must end in {' or '.join(suffixes)}, got {out.name!r}")
+    if out.exists() and not force:
+        raise UsageError(f"{out} exists; pass --force to write over it")
+
+
+def _write_rows(out: Path, rows: list[dict[str, Any]]) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {k: [row[k] for row in rows] for k in rows[0] if k != "notes"}
+    sink = io.BytesIO()
+    if out.suffix == ".npz":
+        names = {"vector": "vectors", "source": "sources", "text": "texts"}
+        arrays: dict[str, Any] = {names.get(k, k): np.asarray(v) for k, v in columns.items()}
+        np.savez(sink, **arrays)
+    else:
+        vectors = np.stack(columns.pop("vector"))
+        table = pa.table(columns)
+        flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+        pq.write_table(table.append_column("vector", flat), sink)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(sink.getvalue())
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(kw_only=True)
+class MakeIndex(WithModel):
+    """Make a folder of sounds searchable, or bring its index up to date: only new and changed files are read.
+
+    Files that cannot be read are listed and the rest is indexed. Interrupted, it goes on where it stopped.
+
+    Examples:
+      elsa index ~/recordings
+      elsa index ~/recordings --out ~/indexes/recordings
+      elsa index ~/fuma --convention fuma
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Folder with sound files, searched with all folders below it."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where the index is kept; FOLDER/elsa-index by default."""
+    convention: Convention = "auto"
+    """What four-channel files are."""
+    force: bool = False
+    """Make the index anew, also over one of another model."""
+
+    def run(self) -> int:
+        """Run it."""
+        from open_elsa.using.index import Index
+
+        model = self.load()
+        with show.progress("indexing", quiet=self.json) as tell:
+            index = Index.build(
+                self.folder, model, out=self.out, progress=tell, convention=self.convention, force=self.force
+            )
+        report = index.report
+        for problem in report.problems:
+            say(f"elsa: not indexed: {problem.file}: {problem.reason}")
+        value = {"index": index.path, "files": len(index.files), "windows": len(index), **show.plain(report)}
+        self.show(value, lambda: self._text(value))
+        return 1 if report.problems and not index.files else 0
+
+    def _text(self, value: dict[str, Any]) -> None:
+        counts = ", ".join(f"{value[k]} {k}" for k in ("added", "changed", "unchanged", "removed"))
+        print(f"{value['files']} files, {value['windows']} windows in {value['index']} ({counts})")
+        print(f'ask it: elsa search "a dog barking on the left" {self.out or self.folder}')
+
+
+@dataclass(kw_only=True)
+class Search(WithModel):
+    """Find sounds by what they are and where they come from: the best window of each file, best first.
+
+    QUERY is a sentence, or with --audio a sound file. Azimuth is counted counter-clockwise: 0 ahead, 90 left, -90
+    right, so --azimuth 145 -145 is behind. A range on the place leaves out mono files, whose place nobody knows.
+
+    Examples:
+      elsa search "a dog barking on the left" ~/recordings
+      elsa search "speech in a large, echoing hall" ~/recordings -k 3 --json
+      elsa search "rain" ~/recordings --azimuth 145 -145 --distance 0 2
+      elsa search bark.wav ~/recordings --audio
+    """
+
+    query: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="QUERY")]
+    """What to look for."""
+    index: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX")]
+    """The index, or the folder of sounds it was made of."""
+    k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
+    """How many files to show."""
+    audio: bool = False
+    """QUERY is a sound file: find what resembles it."""
+    azimuth: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="FROM TO")] = None
+    """Only from there, degrees counter-clockwise."""
+    elevation: Bounds = None
+    """Only at this elevation, degrees."""
+    distance: Bounds = None
+    """Only at this distance, metres."""
+    area: Bounds = None
+    """Only in rooms of this floor area, square metres."""
+    t30: Bounds = None
+    """Only in rooms of this reverberation time, seconds."""
+    convention: Convention = "auto"
+    """What a four-channel QUERY file is."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa.using.index import Index
+
+        if self.k < 1:
+            raise UsageError("search: -k must be at least 1")
+        index = Index.open(self.index, self.load())
+        what: dict[str, Any] = {"audio": self.query} if self.audio else {"text": self.query}
+        hits = index.search(
+            **what,
+            k=self.k,
+            azimuth_deg=self.azimuth,
+            elevation_deg=self.elevation,
+            distance_m=self.distance,
+            floor_area_m2=self.area,
+            t30_s=self.t30,
+            convention=self.convention,
+        )
+        self.show(hits, lambda: _show_hits(hits))
+
+
+def _show_hits(hits: list[Hit]) -> None:
+    if not hits:
+        say("nothing found: no file fits these ranges")
+        return
+    columns = (">score", "file", ">at", ">from", ">elevation", ">distance")
+    rows = [
+        (f"{h.score:.3f}", h.file, span(h.start_s, h.end_s), side(h.azimuth_deg), degrees(h.elevation_deg),
+         number(h.distance_m, "m"))
+        for h in hits
+    ]  # fmt: skip
+    show.table(columns, rows)
+
+
+@dataclass(kw_only=True)
+class Describe(WithModel):
+    """Say in a sentence what is heard and where, with the names it was chosen from and the numbers behind it.
+
+    Place and room are those of the loudest ten seconds. The names come from a list of everyday sounds, or from --name:
+    their probabilities weigh the names against each other, so something is always first.
+
+    Examples:
+      elsa describe recording.wav
+      elsa describe *.wav --json
+      elsa describe yard.wav --name "a dog barking" --name "a car passing by"
+    """
+
+    files: Files = ()
+    """Sound files: WAV, FLAC, Ogg, Opus, MP3."""
+    name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A name to choose from, instead of the list; may be repeated."""
+    tags: int = 3
+    """How many names to show."""
+    convention: Convention = "auto"
+    """What four-channel files are."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa.using.describe import describe
+        from open_elsa.using.sound_names import SOUND_NAMES
+
+        files = need(self.files, "sound file")
+        if self.tags < 1:
+            raise UsageError("describe: --tags must be at least 1")
+        model = self.load()
+        found = describe(files, model, names=self.name or SOUND_NAMES, tags=self.tags, convention=self.convention)
+        self.show(found, lambda: self._text(found))
+
+    def _text(self, found: list[Any]) -> None:
+        for d in found:
+            print(f"{d.source}: {d.text}")
+            print("  " + ", ".join(f"{name} {share:.0%}" for name, share in d.tags))
+            at = d.location
+            if at.known:
+                room = f"room {number(at.floor_area_m2, 'm²', 0)}, T30 {number(at.t30_s, 's')}"
+                where = f"{side(at.azimuth_deg)}, elevation {degrees(at.elevation_deg)}, {number(at.distance_m, 'm')}"
+                print(f"  {where} (±{degrees(at.uncertainty_deg)}), {room}, at {span(d.start_s, d.end_s)}")
+            for note in d.notes:
+                say(f"  note: {note}")
+
+
+@dataclass(kw_only=True)
+class CheckAudio(Common):
+    """Look at recordings before any model does: format, levels, ambisonic convention, directions over time.
+
+    Says what looks wrong: silent, clipped or swapped channels, FuMa or N3D taken for AmbiX, capsule signals, a mono
+    sound copied. Walk around the microphone and clap: the directions printed should follow you.
+
+    Examples:
+      elsa check-audio recording.wav
+      elsa check-audio old.wav --convention fuma
+      elsa check-audio *.wav --json
+    """
+
+    files: Files = ()
+    """Sound files: WAV, FLAC, Ogg, Opus, MP3."""
+    convention: Convention = "auto"
+    """What four-channel files are."""
+
+    def run(self) -> int:
+        """Run it."""
+        from open_elsa.errors import AudioError
+        from open_elsa.using.check import check_audio
+
+        found: list[AudioCheck] = []
+        failed = 0
+        for file in need(self.files, "sound file"):
+            try:
+                found.append(check_audio(file, convention=self.convention))
+            except AudioError as error:
+                failed += 1
+                say(f"elsa: {' '.join(str(error).split())}")
+        self.show(found, lambda: _show_checks(found))
+        return 1 if failed else 0
+
+
+def _show_checks(checks: list[AudioCheck]) -> None:
+    for check in checks:
+        _show_check(check)
+
+
+def _show_check(check: AudioCheck) -> None:
+    kind = f"{check.format}, {check.channels} channel{'s' * (check.channels != 1)}, {check.sample_rate} Hz"
+    print(f"{check.path}: {kind}, {check.duration_s:.1f} s, read as {check.read_as}")
+    levels = [
+        (c.name, number(c.rms_dbfs, "dBFS"), number(c.peak_dbfs, "dBFS"), str(c.clipped), f"{c.mean:+.4f}")
+        for c in check.levels
+    ]
+    show.table(("channel", ">RMS", ">peak", ">clipped", ">mean"), levels)
+    if any(h.azimuth_deg is not None for h in check.directions):
+        rows = [
+            (span(h.start_s, h.end_s), number(h.level_dbfs, "dBFS"), side(h.azimuth_deg), degrees(h.elevation_deg),
+             "–" if h.diffuseness is None else f"{h.diffuseness:.2f}")
+            for h in check.directions
+        ]  # fmt: skip
+        show.table((">time", ">level", ">from", ">elevation", ">diffuseness"), rows)
+    for note in check.notes:
+        print(f"note: {note}")
+    for hint in check.hints:
+        print(f"look: {hint}")
+    if not check.hints:
+        print("nothing looks wrong")

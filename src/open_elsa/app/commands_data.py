@@ -1,0 +1,331 @@
+"""Commands for people who make data and models: rooms, scenes, data sets, training, evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from open_elsa.app import show
+from open_elsa.app.options import Common, WithModel
+from open_elsa.app.show import UsageError, say
+
+if TYPE_CHECKING:
+    from open_elsa.corpora.base import CheckReport
+
+Out = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+
+
+@dataclass(kw_only=True)
+class RoomsMake(Common):
+    """Simulate a bank of room responses: shoebox rooms with the array and the sources at random legal places.
+
+    The same numbers give the same bytes, whatever the number of workers. Interrupted, it goes on where it stopped.
+
+    Examples:
+      elsa rooms make rooms --rooms 200 --positions-per-room 4 --seed 1
+      elsa rooms make test-rooms --rooms 50 --seed 99 --balanced --workers 2
+    """
+
+    out: Out
+    """Folder of the bank."""
+    rooms: int = 100
+    """How many rooms."""
+    positions_per_room: int = 8
+    """How many source positions in each room."""
+    seed: int = 0
+    """Banks of different seeds share no room."""
+    sample_rate: int = 48000
+    """Hertz."""
+    balanced: bool = False
+    """For test banks: every spatial word about equally often."""
+    workers: int = 1
+    """Processes."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa.scenes.bank import make_bank
+
+        with show.progress("simulating", quiet=self.json) as tell:
+            bank = make_bank(
+                self.out,
+                rooms=self.rooms,
+                positions_per_room=self.positions_per_room,
+                seed=self.seed,
+                sample_rate=self.sample_rate,
+                balanced=self.balanced,
+                workers=self.workers,
+                progress=tell,
+            )
+        value = {"bank": self.out, "responses": len(bank), "rooms": self.rooms, "sample_rate": bank.sample_rate}
+        self.show(value, lambda: print(f"{len(bank)} responses of {self.rooms} rooms in {self.out}"))
+
+
+@dataclass(kw_only=True)
+class ScenesMake(Common):
+    """Place captioned sounds in the rooms of a bank, as a table: sound is rendered from it when it is needed.
+
+    CLIPS is a folder with captions.csv (path,caption) or the name of a data set whose folder --root gives.
+    Interrupted, it goes on where it stopped.
+
+    Examples:
+      elsa scenes make scenes --clips my-sounds --bank rooms --scenes 1000
+      elsa scenes make scenes --clips esc50 --root ~/ESC-50 --split train --bank rooms --per-clip 2
+    """
+
+    out: Out
+    """Folder of the scenes."""
+    clips: str
+    """A folder of captioned sounds, or the name of a data set."""
+    bank: Path
+    """A bank that `elsa rooms make` made."""
+    root: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where the named data set is."""
+    split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Only clips of this split."""
+    scenes: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """How many scenes in all."""
+    per_clip: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """How many scenes for each clip."""
+    seed: int = 0
+    """Another seed pairs and places differently."""
+    duration_s: float = 5.0
+    """Length of every scene."""
+    captions_per_scene: int = 2
+    """Different sentences for one scene."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa import corpora
+        from open_elsa.scenes.bank import RoomBank
+        from open_elsa.scenes.synthesis import SceneRecipe, make_scenes
+
+        if (self.scenes is None) == (self.per_clip is None):
+            raise UsageError("scenes make: give --scenes or --per-clip, one of the two")
+        recipe = SceneRecipe(duration_s=self.duration_s, captions_per_scene=self.captions_per_scene)
+        bank = RoomBank.open(self.bank)
+        loaded = corpora.load(self.clips, self.root, [self.split] if self.split else None)
+        for problem in loaded.problems:
+            say(f"elsa: skipped: {problem}")
+        with show.progress("making scenes", quiet=self.json) as tell:
+            made = make_scenes(
+                self.out,
+                loaded.clips,
+                bank,
+                scenes=self.scenes,
+                per_clip=self.per_clip,
+                seed=self.seed,
+                recipe=recipe,
+                progress=lambda p: tell(p.done, p.total),
+            )
+        for path, reason in made.problems.items():
+            say(f"elsa: skipped: {path}: {reason}")
+        value = {"scenes": self.out, "count": len(made), "clips": len(loaded.clips), "problems": made.problems}
+        self.show(value, lambda: print(f"{len(made)} scenes of {len(loaded.clips)} clips in {self.out}"))
+
+
+@dataclass(kw_only=True)
+class ScenesExport(Common):
+    """Write scenes as four-channel AmbiX files with truth.jsonl beside them, to listen to and to compare with.
+
+    Interrupted, it goes on where it stopped.
+
+    Examples:
+      elsa scenes export scenes exported
+      elsa scenes export scenes exported --format wav
+    """
+
+    scenes: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENES")]
+    """A folder that `elsa scenes make` made."""
+    out: Out
+    """Folder for the sound files."""
+    format: Annotated[str, tyro.conf.arg(metavar="{flac,wav}")] = "flac"
+    """Format of the files."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa.scenes.scene_set import SceneSet
+
+        opened = SceneSet.open(self.scenes)
+        with show.progress("exporting", quiet=self.json) as tell:
+            report = opened.export(self.out, self.format, progress=lambda p: tell(p.done, p.total))
+        for path, reason in report.problems.items():
+            say(f"elsa: skipped: {path}: {reason}")
+        self.show(report, lambda: print(f"{report.files} files and truth.jsonl in {report.folder}"))
+
+
+@dataclass(kw_only=True)
+class DataCheck(Common):
+    """Look at every file of a data set and say what is there, what is missing and what is broken.
+
+    Exit code 1 when anything is missing or broken.
+
+    Examples:
+      elsa data check esc50 ~/ESC-50
+      elsa data check my-sounds
+    """
+
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """Name of a data set, or a folder with captions.csv or captions.jsonl."""
+    root: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where the named data set is."""
+    most: int = 20
+    """How many problems to print (all with --json)."""
+
+    def run(self) -> int:
+        """Run it."""
+        from open_elsa import corpora
+
+        say("looking at every file …")
+        report = corpora.check(self.data, self.root)
+        corpus = report.corpus
+        value = {
+            "data": corpus.name,
+            "root": report.root,
+            "licence": corpus.licence,
+            "citation": corpus.citation,
+            "url": corpus.url,
+            "found": report.found,
+            "expected": dict(corpus.expected),
+            "seconds": report.seconds,
+            "missing": [p.path for p in report.missing],
+            "broken": [{"path": p.path, "reason": p.reason} for p in report.broken],
+            "complete": report.complete,
+        }
+        self.show(value, lambda: self._text(report))
+        return 0 if report.complete else 1
+
+    def _text(self, report: CheckReport) -> None:
+        corpus = report.corpus
+        rows = []
+        for split in dict.fromkeys([*report.found, *corpus.expected]):
+            rows.append((split, str(report.found.get(split, 0)), str(corpus.expected.get(split, "–"))))
+        show.table(("split", ">found", ">expected"), rows, f"{corpus.name} in {report.root}")
+        print(f"{report.seconds / 3600:.1f} hours; licence: {corpus.licence}; {corpus.citation}")
+        for problem in report.problems[: self.most]:
+            print(problem)
+        if len(report.problems) > self.most:
+            print(f"… and {len(report.problems) - self.most} more (--most, --json)")
+        if report.complete:
+            print("complete")
+        else:
+            print(f"{len(report.missing)} missing, {len(report.broken)} broken; where to get it: {corpus.url or '–'}")
+
+
+@dataclass(kw_only=True)
+class Train(Common):
+    """Train a model from captioned sounds; the checkpoint is a folder that every other command takes as --model.
+
+    PRESET is elsa-small (the shipped model), elsa-tiny (seconds, to try the path) or elsa-base (the paper's, for a
+    cluster; start it with torchrun). Your own data: a folder with captions.csv that has the columns path, caption and
+    split (train, val). Interrupted, it goes on where it stopped.
+
+    Examples:
+      elsa train elsa-tiny --data my-sounds --out runs/try
+      elsa train elsa-small --data my-sounds --out runs/small --seed 1
+      elsa train elsa-small --data ~/ESC-50 --corpus esc50 --out runs/esc
+    """
+
+    preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET")]
+    """Name of a recipe: elsa-small, elsa-tiny, elsa-base."""
+    data: Path
+    """Folder of captioned sounds."""
+    out: Path
+    """Folder of the run: configuration, metrics, state, checkpoint."""
+    corpus: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """The data set's name, where the folder is an official layout."""
+    cache: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where decoded clips and rooms are kept; OUT/cache by default."""
+    tagger: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Weights that the encoder of what is heard starts from."""
+    seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """Same seed, same run."""
+    rooms: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """How many rooms to train in."""
+    workers: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """Processes that make the scenes."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa.training.recipes import recipe
+        from open_elsa.training.session import train_recipe
+        from open_elsa.training.train import resolved
+
+        changes = {k: v for k in ("seed", "rooms", "workers") if (v := getattr(self, k)) is not None}
+        config = resolved(recipe(self.preset), **changes)
+        command = " ".join(
+            [f"elsa train {self.preset} --data {self.data.name}", *(f"--{k} {v}" for k, v in changes.items())]
+        )
+        folder = train_recipe(
+            config, self.data, self.out, corpus=self.corpus, cache=self.cache, tagger=self.tagger, command=command
+        )
+        self.show(
+            {"checkpoint": folder}, lambda: print(f"checkpoint: {folder}\ntry it: elsa describe FILE --model {folder}")
+        )
+
+
+@dataclass(kw_only=True)
+class Evaluate(WithModel):
+    """Measure a model: one Result file a task, with its protocol, its numbers and their 95 % intervals.
+
+    A SUITE is simulated (rooms never trained on), measured (rooms that were recorded), mono (the clips alone), or a
+    folder that `elsa scenes make` made. A TASK is retrieval, zero_shot, localization, baselines or classes.
+
+    Examples:
+      elsa eval simulated --data data --out results
+      elsa eval simulated measured mono --data data --out results --quick
+      elsa eval my-scenes --task retrieval --task localization --out results
+      elsa eval simulated --data data --model runs/small/checkpoint --out results --readme README.md
+    """
+
+    suites: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SUITE…")] = ()
+    """What to measure on."""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Folder of the captioned test clips (and of measured-rooms)."""
+    out: Path = Path("results")
+    """Folder for the results."""
+    task: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Only this task; may be repeated."""
+    quick: bool = False
+    """A small part of each suite, to see that it runs."""
+    cache: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where test rooms and scenes are kept between runs."""
+    workers: int = 1
+    """Processes that make the test rooms."""
+    readme: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Put the table of results between its markers in this file."""
+    docs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Write results.md with plots into this folder."""
+
+    def run(self) -> None:
+        """Run it."""
+        import json as json_module
+
+        from rich.console import Console
+
+        from open_elsa.evals.report import write_report
+        from open_elsa.evals.suites import run_suite
+
+        if not self.suites:
+            raise UsageError("eval: name a suite: simulated, measured, mono, or a folder of scenes")
+        model = self.load()
+        console = Console(stderr=self.json, quiet=False)
+        results: list[Any] = []
+        for suite in self.suites:
+            results += run_suite(
+                model,
+                suite,
+                self.out,
+                self.data,
+                tasks=self.task or None,
+                quick=self.quick,
+                cache=self.cache,
+                workers=self.workers,
+                console=console,
+            )
+        if self.readme is not None or self.docs is not None:
+            for path in write_report(self.out, readme=self.readme, docs=self.docs):
+                say(f"wrote {path}")
+        self.show([json_module.loads(r.to_json()) for r in results], lambda: None)

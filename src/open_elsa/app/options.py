@@ -1,0 +1,63 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from open_elsa.app import show
+
+if TYPE_CHECKING:
+    from open_elsa.using.embedder import Embedder
+
+Files = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE…", name="files")]
+Convention = Literal["auto", "ambix", "fuma", "n3d", "a-format"]
+Bounds = Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LEAST MOST")]
+
+
+@dataclass(kw_only=True)
+class Common:
+    """What every command takes."""
+
+    json: bool = False
+    """Print one JSON document on stdout instead of text."""
+    debug: bool = False
+    """Print the traceback of an error."""
+
+    def run(self) -> int | None:
+        """Do it; the exit code, None for 0."""
+        raise NotImplementedError
+
+    def show(self, value: Any, text: Callable[[], None]) -> None:
+        """Print the value as JSON, or call `text` to print it for people."""
+        if self.json:
+            show.emit_json(value)
+        else:
+            text()
+
+
+@dataclass(kw_only=True)
+class WithModel(Common):
+    """What every command takes that needs a model."""
+
+    model: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """A checkpoint folder or hub id; the shipped elsa-small by default."""
+    device: str = "cpu"
+    """Where to compute: cpu, cuda."""
+
+    def load(self) -> Embedder:
+        """The model that was asked for."""
+        from open_elsa.using import embedder
+
+        return embedder.load(self.model, device=self.device)
+
+
+def need(values: tuple[str, ...], what: str) -> list[str | Path]:
+    """The values, or a usage error when there is none."""
+    if not values:
+        raise show.UsageError(f"name at least one {what}")
+    return list(values)

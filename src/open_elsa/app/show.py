@@ -1,0 +1,130 @@
+"""What the command line prints: JSON or tables on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+#: progress(done, total) as the library calls it
+Progress = Callable[[int, int], None]
+
+
+class UsageError(Exception):
+    """A command line that cannot mean anything: printed as one line, exit code 2."""
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: dataclasses become objects, arrays lists, NaN and infinities null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy, without importing it
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def emit_json(value: Any) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Print a table on stdout; columns that start with ">" are right-aligned."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        shown.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width: nothing is to be cut or folded
+        longest = sum(max([len(c), *(len(row[i]) for row in rows)]) + 3 for i, c in enumerate(columns))
+        console = Console(width=max(80, longest))
+    console.print(shown)
+
+
+def say(text: str) -> None:
+    """Print a line for people on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def degrees(value: float | None) -> str:
+    """An angle for people."""
+    return "–" if value is None else f"{value:.0f}°"
+
+
+def number(value: float | None, unit: str, digits: int = 1) -> str:
+    """A quantity for people, a dash where it is not known."""
+    return "–" if value is None else f"{value:.{digits}f} {unit}"
+
+
+def side(azimuth_deg: float | None) -> str:
+    """An azimuth in words: "40° left"."""
+    if azimuth_deg is None:
+        return "–"
+    size = abs(azimuth_deg)
+    if round(size) in (0, 180):
+        return "ahead" if size < 90 else "behind"
+    return f"{size:.0f}° {'left' if azimuth_deg > 0 else 'right'}"
+
+
+def span(start_s: float, end_s: float) -> str:
+    """A stretch of time for people: "1:05.0-1:15.0"."""
+    return f"{_clock(start_s)}-{_clock(end_s)}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds * 10), 600)
+    return f"{minutes}:{rest / 10:04.1f}"
+
+
+@contextmanager
+def progress(text: str, *, quiet: bool = False) -> Iterator[Progress]:
+    """A bar on stderr, where it is a terminal; `quiet` shows nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True, quiet=quiet)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Bars(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
+        task = bars.add_task(text, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def route_warnings() -> None:
+    """Print warnings and the package's log as single lines on stderr."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        say(f"elsa: warning: {message}")
+
+    warnings.showwarning = show
+    logger = logging.getLogger("open_elsa")
+    if not any(isinstance(h, _Lines) for h in logger.handlers):
+        logger.addHandler(_Lines(logging.WARNING))
+
+
+class _Lines(logging.Handler):
+    """Log records as single lines on whatever stderr is now."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"elsa: note: {record.getMessage()}")
