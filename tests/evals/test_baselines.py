@@ -32,6 +32,14 @@ def test_onsets_point_at_the_source_where_the_average_does_not() -> None:
     assert errors["onset_least_diffuse"] < errors["mean_intensity"]
 
 
+def test_all_at_once_is_each_alone() -> None:
+    signal = np.random.default_rng(2).standard_normal((4, 4000)).astype(np.float32)
+    together = estimate(signal, RATE)
+    assert list(together) == list(ESTIMATORS)
+    for name, estimator in ESTIMATORS.items():
+        assert np.array_equal(together[name], estimator(signal, RATE))
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_silence_and_a_few_samples_give_a_direction_not_a_crash(name: str) -> None:
     for n in (3, 500):

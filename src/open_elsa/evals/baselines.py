@@ -56,8 +56,7 @@ def least_diffuse(signal: NDArray[np.float32], sample_rate: int) -> Floats:
 
     Diffuseness 1 - |<I>| / <E> over 3 bins x 7 frames (Pulkki 2007, here for SN3D).
     """
-    intensity, energy = _local_means(signal, sample_rate)
-    return _mean_of_best(intensity, _directness(intensity, energy))
+    return _least_diffuse(*_local_means(signal, sample_rate))
 
 
 def onset_least_diffuse(signal: NDArray[np.float32], sample_rate: int) -> Floats:
@@ -65,7 +64,14 @@ def onset_least_diffuse(signal: NDArray[np.float32], sample_rate: int) -> Floats
 
     Onset strength: rise in decibels over the loudest of the four frames before, 0 to 20 dB onto 0 to 1.
     """
-    intensity, energy = _local_means(signal, sample_rate)
+    return _onset_least_diffuse(*_local_means(signal, sample_rate))
+
+
+def _least_diffuse(intensity: Floats, energy: Floats) -> Floats:
+    return _mean_of_best(intensity, _directness(intensity, energy))
+
+
+def _onset_least_diffuse(intensity: Floats, energy: Floats) -> Floats:
     past = np.zeros_like(energy)
     for back in range(1, PAST_FRAMES + 1):
         past[:, back:] = np.maximum(past[:, back:], energy[:, :-back])
@@ -84,8 +90,14 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 
 def estimate(signal: NDArray[np.float32], sample_rate: int) -> dict[str, Floats]:
-    """Run every estimator on one sound (4, n); name -> unit vector (3,)."""
-    return {name: estimator(signal, sample_rate) for name, estimator in ESTIMATORS.items()}
+    """Run every estimator on one sound (4, n), sharing what they share; name -> unit vector (3,)."""
+    means = _local_means(signal, sample_rate)  # most of the work of both selective estimators
+    return {
+        "mean_intensity": mean_intensity(signal, sample_rate),
+        "band_intensity": band_intensity(signal, sample_rate),
+        "least_diffuse": _least_diffuse(*means),
+        "onset_least_diffuse": _onset_least_diffuse(*means),
+    }
 
 
 def run(observations: Observations) -> Result:
