@@ -308,11 +308,35 @@ def test_eval_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
     assert code == 1 and "data" in line(err)
 
 
-def test_demo_prints_json_or_a_table(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from open_elsa.app import demo
+    from open_elsa.scenes.scene import SpatialWords
+
+    true, heard = demo.Place(90, 0, 1.5, 60, 0.5), demo.Place(83, 2, float("nan"), None, None)
+    scene = demo.DemoScene("sounds/sheep.flac", "sheep", "a sheep", true, SpatialWords(direction="left"), heard, 7.3)
+    answer = demo.Answer(demo.QUERIES[0], (scene.file,), (0.5,), True, True, 1)
+    outcome = demo.DemoOutcome(tmp_path, tmp_path / "report.html", "fake", 1, (scene,), (answer,), 2.0)
+    seen: dict[str, Any] = {}
+
+    def fake(out: Path, **more: Any) -> demo.DemoOutcome:
+        seen.update(more, out=out)
+        more["progress"]("listening", 0, 1)
+        return outcome
+
+    monkeypatch.setattr(demo, "run_demo", fake)
+    code, out, err = run("demo", "--out", tmp_path)
+    assert code == 0 and seen["out"] == tmp_path and seen["force"] is False and "seed" not in seen
+    assert (
+        "sheep.flac" in out
+        and "83° left" in out
+        and "90° left, 1.5 m" in out
+        and "7.3°" in out
+        and "report.html" in out
+    )
+    assert "listening" in err and "elsa index" in out
+    assert json.loads(run("demo", "--out", tmp_path, "--seed", 3, "--json")[1])["right"] == 1 and seen["seed"] == 3
 
     def refuse(out: Path, **more: Any) -> None:
-        assert more["embedder"] is not None and more["force"] is False and "seed" not in more
         raise AudioError(f"{out} is no place for a demo")
 
     monkeypatch.setattr(demo, "run_demo", refuse)

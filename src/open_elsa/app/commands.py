@@ -57,8 +57,8 @@ def _show_demo(outcome: DemoOutcome) -> None:
     rows = []
     for answer in outcome.answers:
         best = scenes[answer.files[0]]
-        true = f"{side(best.truth.azimuth_deg)}, {best.truth.distance_m:.1f} m"
-        heard = f"{side(best.heard.azimuth_deg)}, {best.heard.distance_m:.1f} m"
+        true = f"{side(best.truth.azimuth_deg)}, {number(best.truth.distance_m, 'm')}"
+        heard = f"{side(best.heard.azimuth_deg)}, {number(best.heard.distance_m, 'm')}"
         rows.append(
             (answer.query.text, "yes" if answer.right else "no", Path(best.file).name, best.caption, heard, true)
         )

@@ -67,19 +67,23 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _unknown(value: float | None) -> bool:
+    return value is None or not math.isfinite(value)
+
+
 def degrees(value: float | None) -> str:
     """An angle for people."""
-    return "–" if value is None else f"{value:.0f}°"
+    return "–" if _unknown(value) else f"{value:.0f}°"
 
 
 def number(value: float | None, unit: str, digits: int = 1) -> str:
     """A quantity for people, a dash where it is not known."""
-    return "–" if value is None else f"{value:.{digits}f} {unit}"
+    return "–" if _unknown(value) else f"{value:.{digits}f} {unit}"
 
 
 def side(azimuth_deg: float | None) -> str:
     """An azimuth in words: "40° left"."""
-    if azimuth_deg is None:
+    if azimuth_deg is None or not math.isfinite(azimuth_deg):
         return "–"
     size = abs(azimuth_deg)
     if round(size) in (0, 180):
