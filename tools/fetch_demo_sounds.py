@@ -61,8 +61,8 @@ def _opensfx(entry: int, name: str, title: str, caption: str, author: str, licen
 
 
 PICKS = (
-    _opensfx(36, "sheep", "Corner of a sheep field in summer", "a sheep bleating", "David R Barnes; edited by Wuzzy",
-             "CC0-1.0", "pdsounds.org, by earthcalling"),
+    _opensfx(59, "airplane", "Landing Jet 5 (Close).wav", "an airplane passing", "bigpickle51; edited by Wuzzy",
+             "CC-BY-3.0", _freesound("bigpickle51", 219469)),
     _opensfx(38, "horse", "20060419.horse.neigh.wav", "a horse neighing", "dobroide; edited by Wuzzy",
              "CC-BY-3.0", _freesound("dobroide", 18229)),
     _opensfx(66, "bird", "Bird Noise - 1.wav", "a bird chirping", "SpaceJoe; edited by Wuzzy",

@@ -57,8 +57,8 @@ class Listener(nn.Module):
 def small_demo(tmp_path_factory: pytest.TempPathFactory) -> demo.DemoOutcome:
     """The demo with two of its sounds and two of its questions."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "PLAN", {k: demo.PLAN[k] for k in ("sheep", "rain")})
-        patch.setattr(demo, "QUERIES", tuple(q for q in demo.QUERIES if q.label in ("sheep", "rain")))
+        patch.setattr(demo, "PLAN", {k: demo.PLAN[k] for k in ("airplane", "rain")})
+        patch.setattr(demo, "QUERIES", tuple(q for q in demo.QUERIES if q.label in ("airplane", "rain")))
         return demo.run_demo(tmp_path_factory.mktemp("demo"), embedder=Embedder(Listener()))
 
 
@@ -91,7 +91,7 @@ def test_the_recordings_are_free_small_and_credited() -> None:
 
 
 def test_scenes_are_as_planned(small_demo: demo.DemoOutcome) -> None:
-    assert [s.file for s in small_demo.scenes] == [f"{k}-{i}.flac" for k in ("sheep", "rain") for i in (1, 2, 3)]
+    assert [s.file for s in small_demo.scenes] == [f"{k}-{i}.flac" for k in ("airplane", "rain") for i in (1, 2, 3)]
     for scene in small_demo.scenes:
         direction, height, reach, room = demo.PLAN[scene.label][int(scene.file[-6]) - 1].split()
         assert scene.words.direction == direction
@@ -110,10 +110,10 @@ def test_scenes_are_as_planned(small_demo: demo.DemoOutcome) -> None:
 
 def test_answers_are_judged_by_the_truth(small_demo: demo.DemoOutcome) -> None:
     scenes = {s.file: s for s in small_demo.scenes}
-    left_sheep = next(q for q in demo.QUERIES if q.label == "sheep")
-    assert demo.is_right(left_sheep, scenes["sheep-1.flac"]) == (True, True)
-    assert demo.is_right(left_sheep, scenes["sheep-2.flac"]) == (True, False)
-    assert demo.is_right(left_sheep, scenes["rain-3.flac"]) == (False, True)
+    left_airplane = next(q for q in demo.QUERIES if q.label == "airplane")
+    assert demo.is_right(left_airplane, scenes["airplane-1.flac"]) == (True, True)
+    assert demo.is_right(left_airplane, scenes["airplane-2.flac"]) == (True, False)
+    assert demo.is_right(left_airplane, scenes["rain-3.flac"]) == (False, True)
     for answer in small_demo.answers:
         assert (answer.what_right, answer.where_right) == demo.is_right(answer.query, scenes[answer.files[0]])
         assert (answer.rank == 1) == answer.right
@@ -142,7 +142,7 @@ def test_the_outcome_is_json(small_demo: demo.DemoOutcome) -> None:
 
 
 def test_the_same_seed_makes_the_same_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "PLAN", {"sheep": demo.PLAN["sheep"][2:]})
+    monkeypatch.setattr(demo, "PLAN", {"airplane": demo.PLAN["airplane"][2:]})
     digests = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         (tmp_path / name).mkdir()
@@ -168,8 +168,8 @@ def test_projection_keeps_the_widest_axes() -> None:
 
 
 def test_names_are_moved_apart() -> None:
-    placed = report.spread({"rain": (100.0, 50.0), "sheep": (105.0, 52.0), "horn": (400.0, 51.0)})
-    assert abs(placed["rain"][1] - placed["sheep"][1]) >= 15
+    placed = report.spread({"rain": (100.0, 50.0), "airplane": (105.0, 52.0), "horn": (400.0, 51.0)})
+    assert abs(placed["rain"][1] - placed["airplane"][1]) >= 15
     assert placed["horn"] == (400.0, 51.0)
 
 

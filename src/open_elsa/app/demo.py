@@ -48,7 +48,7 @@ _ROOMS = {
 
 #: Sound -> three places: direction, height, distance, room. The numbers inside each are drawn by the seed.
 PLAN: dict[str, tuple[str, str, str]] = {
-    "sheep": ("left level middle middle", "right level far hall", "back level near small"),
+    "airplane": ("left level middle middle", "right level far hall", "back level near small"),
     "horse": ("front level far hall", "left level near small", "right level middle middle"),
     "bird": ("front up middle hall", "right level near small", "back level far middle"),
     "lion": ("back level far hall", "front level near small", "left level middle middle"),
@@ -73,7 +73,7 @@ class Query:
 
 
 QUERIES = (
-    Query("a sheep bleating on my left", "sheep", SpatialWords(direction="left")),
+    Query("an airplane passing on my left", "airplane", SpatialWords(direction="left")),
     Query("a horse neighing in front of me", "horse", SpatialWords(direction="front")),
     Query("rain falling behind me", "rain", SpatialWords(direction="back")),
     Query("a bird chirping above me", "bird", SpatialWords(elevation="up")),
