@@ -142,7 +142,7 @@ def test_a_balanced_bank_has_every_word(tmp_path: Path) -> None:
         key = divmod(index, 2)
         room = bank_module._bank_room(recipe, key[0])
         place = bank_module.draw_position(
-            np.random.default_rng(index), room, bank_module._place_ranges(recipe, room, index)
+            np.random.default_rng(index), room, bank_module._place_ranges(recipe, room, index)[0]
         )
         counts["azimuth"].append(place.azimuth_deg)
         counts["elevation"].append(place.elevation_deg)
@@ -156,3 +156,14 @@ def test_a_balanced_bank_has_every_word(tmp_path: Path) -> None:
         assert share.mean() == pytest.approx(1 / 3, abs=0.03)
     assert (d < 1).mean() == pytest.approx(0.5, abs=0.1)
     assert ((d < 1) | (d > 2)).mean() > 0.98
+
+
+def test_a_balanced_bank_finds_a_place_where_its_trial_draws_were_luckier_than_the_real_one() -> None:
+    """Seed 20261124 once stopped at room 93: trial draws found a place above 2 m, the response's own draw did not."""
+    recipe = bank_module._Recipe(20261124, 150, 8, 48_000, RoomRanges(), True, 256)
+    room, index = bank_module._bank_room(recipe, 93), 93 * 8 + 1
+    choices = bank_module._place_ranges(recipe, room, index)
+    with pytest.raises(DataError, match="no place at"):
+        bank_module.response_of(recipe.seed, room, choices[0], (93, 1), recipe.sample_rate)
+    made = bank_module._first_possible(recipe, room, choices, (93, 1))
+    assert made.position.distance_m >= RoomRanges().distance_m[0]

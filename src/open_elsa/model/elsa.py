@@ -132,7 +132,9 @@ class ElsaSmall(Elsa):
 
     def encode_features(self, features: Features, spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed a batch from the front ends' output."""
-        what = nn.functional.normalize(self.what(self.semantic.from_log_mel(features.semantic)), dim=-1)
+        with torch.autocast("cpu", enabled=False):  # depthwise convolutions are slower in bf16 on a CPU
+            heard = self.semantic.from_log_mel(features.semantic)
+        what = nn.functional.normalize(self.what(heard), dim=-1)
         vector, votes = self.spatial(features.spatial)
         direction = self._direction(vector, votes)
         room = self.room(vector).float()

@@ -23,6 +23,7 @@ from open_elsa.model.config import TextConfig
 
 logger = logging.getLogger("open_elsa")
 
+_CHUNK = 32  # texts read at once
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -91,8 +92,15 @@ class MiniLMTextEncoder(nn.Module):
         return ids_t, mask
 
     def forward(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """(b, what_dim) and (b, where_dim) of the captions."""
+        """(b, what_dim) and (b, where_dim) of the captions; texts of like length go together, to pad little."""
         ids, mask = (t.to(self.queries.device) for t in self.tokenize(texts))
+        lengths = mask.sum(1)
+        order = torch.argsort(lengths, stable=True)
+        parts = [self._read(ids[k, : lengths[k[-1]]], mask[k, : lengths[k[-1]]]) for k in order.split(_CHUNK)]
+        back = torch.argsort(order)
+        return torch.cat([what for what, _ in parts])[back], torch.cat([where for _, where in parts])[back]
+
+    def _read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             tokens = self.backbone(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         weights = mask[..., None].to(tokens.dtype)

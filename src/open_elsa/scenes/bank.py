@@ -245,9 +245,7 @@ def _make_shard(root: Path, recipe: _Recipe, shard: int) -> None:
         key = divmod(index, recipe.positions_per_room)
         if key[0] not in rooms:
             rooms[key[0]] = _bank_room(recipe, key[0])
-        made = response_of(
-            recipe.seed, rooms[key[0]], _place_ranges(recipe, rooms[key[0]], index), key, recipe.sample_rate
-        )
+        made = _first_possible(recipe, rooms[key[0]], _place_ranges(recipe, rooms[key[0]], index), key)
         scale = float(np.float32(np.abs(made.response).max() / _STORED_PEAK))
         parts.append((made.response / np.float32(scale)).astype(np.float16).ravel())
         rows.append(_row_of(made, f"{made.room_id}-{key[1]:03d}", shard, offset, scale))
@@ -276,10 +274,22 @@ def _bank_room(recipe: _Recipe, index: int) -> Room:
     return draw_room(rng, ranges, f"s{recipe.seed}-r{index:06d}")
 
 
-def _place_ranges(recipe: _Recipe, room: Room, index: int) -> RoomRanges:
-    """Ranges of the place of response `index`; in a balanced bank its word classes go round in turn."""
+def _first_possible(
+    recipe: _Recipe, room: Room, choices: Sequence[RoomRanges], key: tuple[int, int]
+) -> RoomResponse:
+    """The response of the first ranges in which its own draw finds a place; DataError of the last where none does."""
+    for ranges in choices[:-1]:
+        try:
+            return response_of(recipe.seed, room, ranges, key, recipe.sample_rate)
+        except DataError:
+            continue
+    return response_of(recipe.seed, room, choices[-1], key, recipe.sample_rate)
+
+
+def _place_ranges(recipe: _Recipe, room: Room, index: int) -> list[RoomRanges]:
+    """Ranges of the place of response `index`, the wanted first; in a balanced bank its classes go round in turn."""
     if not recipe.balanced:
-        return recipe.ranges
+        return [recipe.ranges]
     ranges = recipe.ranges
     # a shuffled deck of the 4 x 3 x 3 classes for every 36 responses, so that no class follows the room's; two thirds
     # are far, as a third of those has no room above or below and becomes near
@@ -290,10 +300,9 @@ def _place_ranges(recipe: _Recipe, room: Room, index: int) -> RoomRanges:
     distance = (0.5, 0.98) if card < 12 else (2.05, 5.0)
     elevation = _within(elevation, ranges.elevation_deg)
     wanted = replace(ranges, azimuth_deg=azimuth, elevation_deg=elevation, distance_m=distance)
-    for tried in (wanted, replace(wanted, distance_m=(0.5, 0.98)), replace(wanted, distance_m=ranges.distance_m)):
-        if _has_place(room, tried):
-            return tried
-    return replace(wanted, distance_m=ranges.distance_m, elevation_deg=ranges.elevation_deg)
+    tried = (wanted, replace(wanted, distance_m=(0.5, 0.98)), replace(wanted, distance_m=ranges.distance_m))
+    anywhere = replace(wanted, distance_m=ranges.distance_m, elevation_deg=ranges.elevation_deg)
+    return [*(t for t in tried if _has_place(room, t)), anywhere]
 
 
 def _has_place(room: Room, ranges: RoomRanges) -> bool:
