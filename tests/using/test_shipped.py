@@ -1,0 +1,61 @@
+"""The shipped model as people get it; skipped in a checkout that carries no weights."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import open_elsa
+from open_elsa.sound import foa
+from open_elsa.using.embedder import Embedder
+
+WEIGHTS = Path(open_elsa.__file__).parent / "weights" / "elsa-small" / "model.safetensors"
+pytestmark = pytest.mark.skipif(not WEIGHTS.is_file(), reason="no weights in this checkout")
+
+EMBED = """
+import hashlib, numpy as np, open_elsa, torch
+torch.set_num_threads(1)
+x = np.random.default_rng(0).normal(0, 0.1, (4, 96000)).astype(np.float32)
+model = open_elsa.load()
+vectors = model.embed_audio([(x, 48000)]).tobytes() + model.embed_text(["a dog barking on the left"]).tobytes()
+print(hashlib.sha256(vectors).hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def model() -> Embedder:
+    return open_elsa.load()
+
+
+def test_two_processes_give_the_same_bits() -> None:
+    digests = {
+        subprocess.run([sys.executable, "-c", EMBED], check=True, capture_output=True, text=True).stdout.strip()
+        for _ in range(2)
+    }
+    assert len(digests) == 1 and len(digests.pop()) == hashlib.sha256().digest_size * 2
+
+
+def test_alone_and_in_a_batch_of_32(model: Embedder) -> None:
+    rng = np.random.default_rng(1)
+    sounds = [(rng.normal(0, 0.1, (4 if i % 4 else 1, 48000)).astype(np.float32), 48000) for i in range(32)]
+    together = Embedder(model.model, batch_size=32).embed_audio(sounds)
+    alone = np.concatenate([model.embed_audio([s]) for s in sounds[:6]])
+    np.testing.assert_allclose(together[:6], alone, atol=1e-5)
+
+
+def test_it_hears_the_side(model: Embedder) -> None:
+    rng = np.random.default_rng(2)
+    bursts = np.concatenate([rng.normal(0, 0.1, 4800) * np.exp(-np.arange(4800) / 800) for _ in range(20)])
+    left, right = ((foa.encode(bursts, azimuth), 48000) for azimuth in (90, -90))
+    places = model.locate([left, right])
+    for place, azimuth in zip(places, (90, -90), strict=True):
+        assert place.azimuth_deg is not None and place.elevation_deg is not None
+        said = foa.unit_vector(place.azimuth_deg, place.elevation_deg)
+        assert foa.angular_error_deg(said, foa.unit_vector(azimuth, 0)) < 15
+    texts = model.embed_text(["a sound coming from the left", "a sound coming from the right"])
+    assert model.similarity(model.embed_audio([left, right]), texts).argmax(1).tolist() == [0, 1]
