@@ -135,21 +135,24 @@ class ElsaSmall(Elsa):
         with torch.autocast("cpu", enabled=False):  # depthwise convolutions are slower in bf16 on a CPU
             heard = self.semantic.from_log_mel(features.semantic)
         what = nn.functional.normalize(self.what(heard), dim=-1)
-        vector, votes = self.spatial(features.spatial)
+        rows = spatial.nonzero()[:, 0]  # mono sounds stay out of the spatial encoder and its batch statistics
+        vector, votes = self.spatial(features.spatial[rows])
         direction = self._direction(vector, votes)
         room = self.room(vector).float()
         where = self.where(torch.cat([vector, direction.to(vector.dtype), room.to(vector.dtype)], 1))
-        where = nn.functional.normalize(where, dim=-1)
-        where = torch.where(spatial[:, None], where, self.no_place.to(where.dtype))
+        where = nn.functional.normalize(where.float(), dim=-1)
+        places = self.no_place.expand(len(spatial), -1).index_copy(0, rows, where)
+        direction, room = _spread(direction, rows, len(spatial)), _spread(room, rows, len(spatial))
+        spread = _spread(self.spread(vector).float(), rows, len(spatial))
         return ElsaOutput(
-            embedding=nn.functional.normalize(torch.cat([what, where], 1).float(), dim=-1),
+            embedding=nn.functional.normalize(torch.cat([what.float(), places], 1), dim=-1),
             direction=direction,
             room=room,
             distance_m=room[:, 0].exp(),
             floor_area_m2=room[:, 1].exp(),
             t30_s=room[:, 2].exp(),
             drr_db=10 * room[:, 3],
-            uncertainty_deg=self.spread(vector).float()[:, 0].exp(),
+            uncertainty_deg=spread[:, 0].exp(),
         )
 
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "b d"]:
@@ -270,6 +273,11 @@ def front_end(config: ElsaConfig) -> SmallFrontEnd | BaseFrontEnd:
 def build(config: ElsaConfig) -> Elsa:
     """A model with untrained weights (elsa-small's text backbone comes trained from its package)."""
     return ElsaBase(config) if config.spatial.kind == "paper" else ElsaSmall(config)
+
+
+def _spread(values: Tensor, rows: Tensor, n: int) -> Tensor:
+    """Put the rows' values (k, c) into zeros (n, c)."""
+    return values.new_zeros(n, values.shape[1]).index_copy(0, rows, values)
 
 
 def _mlp(inputs: int, hidden: int, outputs: int, activation: type[nn.Module]) -> nn.Sequential:

@@ -64,6 +64,7 @@ def _pull(scores: Tensor, target: Tensor, true: Tensor) -> Tensor:
 
 def direction(predicted: Float[Tensor, "n 3"], true: Float[Tensor, "n 3"], mask: Bool[Tensor, " n"]) -> Tensor:
     """Minus the cosine of unit vectors, as in the paper, over sounds that have a place; 0 where none has."""
+    true = torch.where(mask[:, None], true, torch.zeros_like(true))  # a NaN times nothing would still be a NaN
     return _masked(-(predicted * true).sum(-1), mask)
 
 
@@ -80,7 +81,7 @@ def spread(uncertainty: Float[Tensor, " n"], predicted: Tensor, true: Tensor, ma
     """
     with torch.no_grad():
         cross = torch.linalg.cross(predicted, true).norm(dim=-1)
-        error = torch.rad2deg(torch.atan2(cross, (predicted * true).sum(-1)))
+        error = torch.rad2deg(torch.atan2(cross, (predicted * true).sum(-1))).nan_to_num()
     width = uncertainty.clamp(0.3, 180.0)
     return _masked(error / width + torch.log(width), mask)
 
