@@ -18,7 +18,10 @@ from open_elsa.model.spatial_paper import STAGE_1_TARGETS, PaperSpatialEncoder
 from open_elsa.model.spatial_selector import MelIntensity, SelectorEncoder
 from open_elsa.model.text_minilm import MiniLMTextEncoder
 from open_elsa.model.text_roberta import RobertaEncoder
+from open_elsa.scenes.attributes import ATTRIBUTES
 
+#: How many words each attribute has, in the order of the one table.
+WORDS = [len(attribute.words) for attribute in ATTRIBUTES.values()]
 BANDS = 20  # third octaves from 100 Hz to 8 kHz
 
 
@@ -129,6 +132,15 @@ class ElsaSmall(Elsa):
         self.bands = _mlp(dim, hidden, 1 + 2 * BANDS, nn.GELU)  # log volume, log T30 and DRR per band
         self.where = _mlp(dim + 3 + 4, config.fusion_hidden, config.where_dim, nn.GELU)
         self.no_place = nn.Parameter(torch.zeros(config.where_dim))  # learned "no spatial information" of mono sounds
+        self.words = nn.Linear(config.where_dim, sum(WORDS), bias=False)
+
+    def word_logits(self, embedding: Float[Tensor, "b d"]) -> tuple[Tensor, ...]:
+        """How much the where half of an embedding, of a sound or of a text, says each word: (b, words) an attribute.
+
+        One set of prototypes for sounds and texts: what says "left" in one must say "left" in the other.
+        """
+        where = nn.functional.normalize(embedding[:, -self.config.where_dim :], dim=-1)
+        return (10.0 * self.words(where)).split(WORDS, dim=1)
 
     def encode_features(self, features: Features, spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed a batch from the front ends' output."""

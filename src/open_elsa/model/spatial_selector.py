@@ -118,7 +118,7 @@ class SelectorEncoder(nn.Module):
         votes, certainty = self._vote(features, fine, coarse)
         weights = self.attention(x).softmax(-1)
         attended = torch.einsum("bht,bct->bhc", weights, x).flatten(1)
-        pooled = torch.cat([x.mean(-1), (x.var(-1) + 1e-6).sqrt(), attended, votes.flatten(1), votes.norm(dim=-1), certainty], 1)
+        pooled = torch.cat([x.mean(-1), (x.var(-1, correction=0) + 1e-6).sqrt(), attended, votes.flatten(1), votes.norm(dim=-1), certainty], 1)
         return SpatialOutput(self.out(pooled), votes)
 
     def _vote(self, features: Tensor, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:

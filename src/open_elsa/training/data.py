@@ -196,7 +196,12 @@ class _Example(NamedTuple):
 
 def _say(what: str | None, words: SpatialWords, rng: np.random.Generator) -> _Said:
     style: Literal["full", "brief"] = "brief" if rng.random() < 0.25 else "full"
-    return _Said(captions.write_caption(what, words, rng, style=style).text, what, words)
+    try:
+        return _Said(captions.write_caption(what, words, rng, style=style).text, what, words)
+    except DataError:  # a name that reads as a place ("fire medium"): say only where, or only the name
+        if what is None or words.empty:
+            return _Said(str(what), what, words)
+        return _say(None, words, rng)
 
 
 def _some(words: SpatialWords, rng: np.random.Generator) -> SpatialWords:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -66,6 +68,16 @@ def direction(predicted: Float[Tensor, "n 3"], true: Float[Tensor, "n 3"], mask:
     """Minus the cosine of unit vectors, as in the paper, over sounds that have a place; 0 where none has."""
     true = torch.where(mask[:, None], true, torch.zeros_like(true))  # a NaN times nothing would still be a NaN
     return _masked(-(predicted * true).sum(-1), mask)
+
+
+def words(logits: Sequence[Float[Tensor, "n w"]], facts: Int[Tensor, "n f"]) -> Tensor:
+    """Cross-entropy of each attribute's word over the rows that state it (facts columns 1.., 0 = says nothing)."""
+    terms = []
+    for k, scores in enumerate(logits):
+        said = facts[:, 1 + k]
+        entropy = torch.nn.functional.cross_entropy(scores.float(), (said - 1).clamp(min=0), reduction="none")
+        terms.append(_masked(entropy, said > 0))
+    return torch.stack(terms).mean()
 
 
 def squared(predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ class StageConfig:
     warmup_steps: int = 100
     regression: float = 1.0  # weight of the regression terms (the paper: an unweighted sum, as far as is known)
     bands: float = 0.3  # weight of volume, DRR and T30 per band in "place"
+    words: float = 0.5  # weight of the shared word prototypes; without them contrast alone took long to tell left from right
     all_negatives: bool = False  # True: the paper's loss, other captions that are true as well count as wrong
 
 
@@ -68,7 +69,7 @@ def elsa_small() -> TrainConfig:
         name="elsa-small",
         model=model_config.elsa_small(),
         stages=(
-            StageConfig("place", 450, 48, 2e-3, place),
+            StageConfig("place", 400, 48, 2e-3, place),
             StageConfig("align", 1000, 64, 1.2e-3, data, tagger_lr=0.3),
         ),
     )

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from open_elsa.errors import TrainingError
-from open_elsa.model.elsa import Elsa, Features, build
+from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.scene import Clip
 from open_elsa.training import distributed, losses, state
@@ -282,6 +282,10 @@ def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Ten
         "direction": stage.regression * losses.direction(output.direction, truth.direction, mask),
         "room": stage.regression * room.shape[1] * losses.squared(output.room, room, mask[:, None].expand_as(room)),
     }
+    if isinstance(model, ElsaSmall):
+        heard = losses.words(model.word_logits(output.embedding), batch.facts)
+        read = losses.words(model.word_logits(text), batch.text_facts[: len(texts)])
+        terms["words"] = stage.words * (heard + read)
     if output.uncertainty_deg is not None:
         terms["spread"] = 0.05 * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)
     return terms
