@@ -75,3 +75,32 @@ CORPUS = Corpus(
     splits=("train", "val", "test"),
     reader=read,
 )
+
+#: Whom the model cards thank for each source of the shipped model's clips.
+CREDITS: dict[str, str] = {
+    "blanket": "Blanket by Rafael Mardojai, authors by sound in its SOUNDS_LICENSING",
+    "cdda-cc-sounds": "CDDA-CC-Sounds, a pack for Cataclysm: Dark Days Ahead, credits in each of its folders",
+    "deb-0ad": "0 A.D. by Wildfire Games (Debian 0ad-data)",
+    "deb-asterisk-en": "Asterisk core sounds, voice of Allison Smith (Debian asterisk-core-sounds-en)",
+    "deb-flare": "Flare: Empyrean Campaign (Debian flare-game)",
+    "deb-gcompris": "GCompris by the KDE community (Debian gcompris-qt-data)",
+    "deb-hydrogen": "drum kits of Hydrogen, credits by kit (Debian hydrogen-drumkits)",
+    "deb-lincity": "LinCity-NG (Debian lincity-ng-data)",
+    "deb-megaglest": "MegaGlest team (Debian megaglest-data)",
+    "deb-micropolis": "Micropolis (Debian micropolis-data)",
+    "deb-minetest": "Minetest Game and its contributors (Debian minetest-data)",
+    "deb-searchandrescue": "Search and Rescue (Debian searchandrescue-data)",
+    "deb-sonic-pi": "samples of Sonic Pi (Debian sonic-pi-samples)",
+    "deb-sound-icons": "sound-icons (Debian)",
+    "deb-supertuxkart": "SuperTuxKart team (Debian supertuxkart-data)",
+    "deb-torcs": "TORCS (Debian torcs-data)",
+    "deb-tuxpaint": "stamps of Tux Paint (Debian tuxpaint-stamps-default)",
+    "deb-unknown-horizons": "Unknown Horizons team (Debian unknown-horizons)",
+    "deb-wesnoth": "The Battle for Wesnoth contributors (Debian wesnoth-data)",
+    "deb-widelands": "Widelands development team (Debian widelands-data)",
+    "donateacry": "Donate-a-Cry corpus by Gábor Veres",
+    "esc50": "ESC-50 by Karol J. Piczak; each clip's Freesound recording stands in training_data.csv",
+    "fsdd": "Free Spoken Digit Dataset by Zohar Jackson and others",
+    "librosa-data": "example recordings of librosa, credits by file",
+    "vctk-p225": "CSTR VCTK Corpus, University of Edinburgh",
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import platform
 import subprocess
 import time
@@ -9,13 +10,14 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from open_elsa import corpora
-from open_elsa.errors import DataError, TrainingError
+from open_elsa.corpora import elsa_clips
+from open_elsa.errors import DataError
 from open_elsa.model import checkpoints
 from open_elsa.model.card import ModelCard, sources_of
-from open_elsa.model.elsa import Elsa
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.scene import Clip
 from open_elsa.training import distributed
@@ -24,6 +26,7 @@ from open_elsa.training.recipes import TrainConfig
 from open_elsa.training.train import TrainData, train
 
 TAGGER = Path("weights") / "mn04_as_mAP_432.pt"
+TRAINING_LIST = "training_data.csv"
 CREDITS = (
     "semantic encoder started from EfficientAT mn04_as (Schmid, Koutini, Widmer; MIT), all of its layers trained further",
     "text backbone all-MiniLM-L6-v2 (Apache-2.0), frozen, installed from its own package",
@@ -81,9 +84,20 @@ def train_recipe(
     folder = out / "checkpoint"
     if distributed.rank() == 0:
         card = _card(config, clips["train"], command or f"elsa train {config.name} --data {data.name}", started)
-        checkpoints.save(folder, model, card)
+        checkpoints.save(folder, model, card, dtype=torch.float16)  # half the size, differences far below a word's width
+        write_training_list(folder / TRAINING_LIST, clips["train"])
         console.print(f"saved {folder}")
     return folder
+
+
+def write_training_list(path: Path, clips: Sequence[Clip]) -> None:
+    """Write which clips a checkpoint learned from, one a row, with the licence and the original recording of each."""
+    partial = path.with_suffix(".part")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("id", "corpus", "label", "licence", "recording", "source_url"))
+        rows.writerows((c.id, c.corpus, c.label, c.licence, c.recording, c.source_url) for c in clips)
+    partial.replace(path)
 
 
 def _prepare(
@@ -128,7 +142,7 @@ def _card(config: TrainConfig, clips: Sequence[Clip], command: str, started: flo
         date=date.today().isoformat(),
         machine=f"{platform.machine()}, {distributed.world_size()} process(es), {(time.monotonic() - started) / 60:.0f} min in the last sitting",
         seed=config.seed,
-        sources=sources_of(clips),
+        sources=sources_of(clips, elsa_clips.CREDITS),
         credits=CREDITS if config.model.semantic.kind == "mobilenet" else (),
         limits=LIMITS,
         code_revision=_revision(),
@@ -145,4 +159,3 @@ def _revision() -> str:
         return ""
 
 
-__all__ = ["Elsa", "TrainingError", "train_recipe"]
