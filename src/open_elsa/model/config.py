@@ -79,7 +79,7 @@ class ElsaConfig:
     spatial: SpatialConfig = field(default_factory=SpatialConfig)
     text: TextConfig = field(default_factory=TextConfig)
     embedding_dim: int = 512  # paper: 512
-    where_dim: int = 0  # >0: the last where_dim of the embedding come from the spatial encoder alone; 0: fused as in the paper
+    where_dim: int = 0  # >0: so many at the end come from the spatial encoder alone; 0: fused as in the paper
     fusion_hidden: int = 768  # paper: two-layer MLP 960 -> ? -> 512; 768 from the re-implementation
     head_hidden: int = 64  # of the regression heads; from the re-implementation
     window_s: float = 10.0  # the longest piece embedded at once; longer sounds are cut into windows
@@ -108,7 +108,8 @@ class ElsaConfig:
         version = raw.get("format_version") if isinstance(raw, dict) else None
         if version != FORMAT_VERSION:
             raise ConfigError(
-                f"configuration format {version!r}, this version reads {FORMAT_VERSION}; update open-elsa or convert the checkpoint"
+                f"configuration format {version!r}, this version reads {FORMAT_VERSION}; "
+                "update open-elsa or convert the checkpoint"
             )
         return typing.cast(ElsaConfig, build(ElsaConfig, raw, "config"))
 
@@ -185,7 +186,11 @@ def elsa_tiny() -> ElsaConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], ElsaConfig]] = {"elsa-base": elsa_base, "elsa-small": elsa_small, "elsa-tiny": elsa_tiny}
+PRESETS: dict[str, Callable[[], ElsaConfig]] = {
+    "elsa-base": elsa_base,
+    "elsa-small": elsa_small,
+    "elsa-tiny": elsa_tiny,
+}
 
 
 def preset(name: str) -> ElsaConfig:

@@ -140,7 +140,8 @@ class ElsaSmall(Elsa):
         One set of prototypes for sounds and texts: what says "left" in one must say "left" in the other.
         """
         where = nn.functional.normalize(embedding[:, -self.config.where_dim :], dim=-1)
-        return (10.0 * self.words(where)).split(WORDS, dim=1)
+        logits: tuple[Tensor, ...] = (10.0 * self.words(where)).split(WORDS, dim=1)
+        return logits
 
     def encode_features(self, features: Features, spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed a batch from the front ends' output."""

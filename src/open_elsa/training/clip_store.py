@@ -60,7 +60,9 @@ def build_store(
 
     Clips that cannot be read or are silent are skipped with a warning, at most `max_problems` (then DataError).
     """
-    key = hashlib.sha256(json.dumps([[c.id, c.path] for c in clips] + [[sample_rate, max_seconds]]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(
+        json.dumps([[c.id, c.path] for c in clips] + [[sample_rate, max_seconds]]).encode()
+    ).hexdigest()[:16]
     folder = cache / f"clips-{key}"
     if (folder / "store.json").exists():
         return ClipStore(folder)
@@ -75,13 +77,17 @@ def build_store(
                 problems.append(str(error))
                 logger.warning("skipped: %s", error)
                 if len(problems) > max_problems:
-                    raise DataError(f"more than {max_problems} clips cannot be read; the first: {problems[0]}") from error
+                    raise DataError(
+                        f"more than {max_problems} clips cannot be read; the first: {problems[0]}"
+                    ) from error
                 continue
             out.write((np.clip(samples, -1, 1) * _SCALE).astype(np.int16).tobytes())
             ids.append(clip.id)
             offsets.append(offsets[-1] + len(samples))
             if progress:
                 progress(k + 1, len(clips))
+        if not ids:
+            raise DataError(f"none of the {len(clips)} clips can be used; the first: {(problems or ['there is none'])[0]}")
         out.flush()
         os.fsync(out.fileno())
     partial.replace(folder / "samples.int16")

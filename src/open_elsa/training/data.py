@@ -71,7 +71,8 @@ def truth_table(bank: RoomBank) -> NDArray[np.float64]:
 
 
 _COLUMNS = (
-    "azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "volume_m3", "t30_s", "drr_db", "t30_bands_s", "drr_bands_db",
+    "azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "volume_m3", "t30_s", "drr_db",
+    "t30_bands_s", "drr_bands_db",
 )  # fmt: skip
 
 
@@ -96,8 +97,8 @@ class SceneBatches(Dataset[Batch]):
             raise DataError(f"batch size {batch_size} must be a multiple of the {world} processes")
         if store.sample_rate != model.sample_rate or bank.sample_rate != model.sample_rate:
             raise DataError(
-                f"the model works at {model.sample_rate} Hz, the clips are at {store.sample_rate} and the bank at {bank.sample_rate}; "
-                f"make the bank with --sample-rate {model.sample_rate}"
+                f"the model works at {model.sample_rate} Hz, the clips are at {store.sample_rate} and the bank at "
+                f"{bank.sample_rate}; make the bank with --sample-rate {model.sample_rate}"
             )
         by_id = {c.id: c for c in clips}
         self.clips = [by_id[i] for i in store.ids]
@@ -128,7 +129,9 @@ class SceneBatches(Dataset[Batch]):
         words = [e.words for e in examples]
         said = [[e.says[v] for e in examples] for v in (0, 1)]
         facts = [facts_of(e.what_id, w) for e, w in zip(examples, words, strict=True)]
-        text_facts = [facts_of(e.what_id if s.what else 0, s.words) for row in said for e, s in zip(examples, row, strict=True)]
+        text_facts = [
+            facts_of(e.what_id if s.what else 0, s.words) for row in said for e, s in zip(examples, row, strict=True)
+        ]
         return Batch(
             Features(parts.semantic.clone(), parts.spatial.clone()),
             torch.tensor([e.spatial for e in examples]),
@@ -215,7 +218,7 @@ def _some(words: SpatialWords, rng: np.random.Generator) -> SpatialWords:
 
 
 def facts_of(what_id: int, words: SpatialWords) -> list[int]:
-    """The facts row of `losses.describes`: the sound's id, then the index of each attribute's word, 0 = says nothing."""
+    """The facts row of `losses.describes`: the sound's id, then each attribute's word by number, 0 = says nothing."""
     row = [what_id]
     for name, attribute in attributes.ATTRIBUTES.items():
         word = getattr(words, name)

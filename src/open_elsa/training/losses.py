@@ -103,4 +103,4 @@ def _masked(values: Tensor, mask: Tensor) -> Tensor:
     count = mask.sum().to(values.dtype)
     if world_size() > 1:
         count = gather(count[None].detach()).mean()
-    return torch.where(mask, values, torch.zeros_like(values)).sum() / count.clamp(min=1)
+    return torch.where(mask, values, torch.zeros_like(values)).sum() / count.clamp(min=1 / world_size())

@@ -34,7 +34,7 @@ class StageConfig:
     warmup_steps: int = 100
     regression: float = 1.0  # weight of the regression terms (the paper: an unweighted sum, as far as is known)
     bands: float = 0.3  # weight of volume, DRR and T30 per band in "place"
-    words: float = 0.5  # weight of the shared word prototypes; without them contrast alone took long to tell left from right
+    words: float = 0.5  # weight of the shared word prototypes: contrast alone was slow to tell left from right
     all_negatives: bool = False  # True: the paper's loss, other captions that are true as well count as wrong
 
 
@@ -114,7 +114,11 @@ def elsa_base() -> TrainConfig:
     )
 
 
-RECIPES: dict[str, Callable[[], TrainConfig]] = {"elsa-small": elsa_small, "elsa-tiny": elsa_tiny, "elsa-base": elsa_base}
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    "elsa-small": elsa_small,
+    "elsa-tiny": elsa_tiny,
+    "elsa-base": elsa_base,
+}
 
 
 def recipe(name: str) -> TrainConfig:

@@ -28,7 +28,8 @@ from open_elsa.training.train import TrainData, train
 TAGGER = Path("weights") / "mn04_as_mAP_432.pt"
 TRAINING_LIST = "training_data.csv"
 CREDITS = (
-    "semantic encoder started from EfficientAT mn04_as (Schmid, Koutini, Widmer; MIT), all of its layers trained further",
+    "semantic encoder started from EfficientAT mn04_as (Schmid, Koutini, Widmer; MIT), "
+    "all of its layers trained further",
     "text backbone all-MiniLM-L6-v2 (Apache-2.0), frozen, installed from its own package",
 )
 LIMITS = (
@@ -78,13 +79,13 @@ def train_recipe(
     start = tagger or (data / TAGGER if (data / TAGGER).exists() else None)
     if start is None and config.model.semantic.kind == "mobilenet":
         console.print("[yellow]no tagger weights found: the semantic encoder starts from random weights[/]")
-    model = train(
-        config, train_data, out, validation=val_data, tagger=start, stop_after=stop_after, console=console
-    )
+    model = train(config, train_data, out, validation=val_data, tagger=start, stop_after=stop_after, console=console)
     folder = out / "checkpoint"
     if distributed.rank() == 0:
         card = _card(config, clips["train"], command or f"elsa train {config.name} --data {data.name}", started)
-        checkpoints.save(folder, model, card, dtype=torch.float16)  # half the size, differences far below a word's width
+        checkpoints.save(
+            folder, model, card, dtype=torch.float16
+        )  # half the size, differences far below a word's width
         write_training_list(folder / TRAINING_LIST, clips["train"])
         console.print(f"saved {folder}")
     return folder
@@ -135,12 +136,15 @@ def _card(config: TrainConfig, clips: Sequence[Clip], command: str, started: flo
     return ModelCard(
         name=config.name,
         summary=(
-            f"Embeddings for language and spatial audio ({config.model.embedding_dim}-d, {config.model.sample_rate} Hz): finds, "
-            "locates and describes first-order ambisonic and mono recordings in plain words."
+            "Embeddings for language and spatial audio "
+            f"({config.model.embedding_dim}-d, {config.model.sample_rate} Hz): finds, locates and describes first-order ambisonic and mono recordings in plain words."
         ),
         recipe=command,
         date=date.today().isoformat(),
-        machine=f"{platform.machine()}, {distributed.world_size()} process(es), {(time.monotonic() - started) / 60:.0f} min in the last sitting",
+        machine=(
+            f"{platform.machine()}, {distributed.world_size()} process(es), "
+            f"{(time.monotonic() - started) / 60:.0f} min in the last sitting"
+        ),
         seed=config.seed,
         sources=sources_of(clips, elsa_clips.CREDITS),
         credits=CREDITS if config.model.semantic.kind == "mobilenet" else (),
@@ -153,9 +157,11 @@ def _revision() -> str:
     """The commit of the code, or "" outside a checkout."""
     try:
         return subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-

@@ -85,7 +85,10 @@ def progress_of(folder: Path) -> dict[str, Any]:
 def load(folder: Path, model: nn.Module, average: Average | None, optimizer: torch.optim.Optimizer | None) -> None:
     """Put a saved state back; raises TrainingError when it belongs to another model."""
     tensors = load_file(folder / "state.safetensors")
-    part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
     try:
         _, unexpected = model.load_state_dict(part("model/"), strict=False)
     except RuntimeError as error:

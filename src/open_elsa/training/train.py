@@ -52,7 +52,7 @@ class TrainData:
     bank: RoomBank
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: a test or a user asked for it
+class Stopped(Exception):
     """Raised after the state was saved when a run was asked to stop early."""
 
 
@@ -157,16 +157,23 @@ class Run:
         terms = self._losses(stage, batch)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is {float(loss)} at step {self.step} of stage {self.stage + 1}; lower the lr")
+            raise TrainingError(
+                f"the loss is {float(loss)} at step {self.step} of stage {self.stage + 1}; lower the lr"
+            )
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         distributed.average_gradients(parameters)
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.clip_gradient)
         optimizer.step()
         self.model.logit_scale.data.clamp_(max=math.log(100))
         if self.average is not None:
             self.average.update(self.model, self.step)
-        return {"loss": float(loss.detach()), "lr": rate, "gradient": float(norm), **{k: float(v.detach()) for k, v in terms.items()}}
+        return {
+            "loss": float(loss.detach()),
+            "lr": rate,
+            "gradient": float(norm),
+            **{k: float(v.detach()) for k, v in terms.items()},
+        }
 
     def _losses(self, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
         batch = _to(batch, self.device)
@@ -196,7 +203,12 @@ class Run:
         if workers:
             os.environ.update(WORKER_ENVIRONMENT)  # read by the workers when they start
         yield from DataLoader(
-            batches, batch_size=None, sampler=range(first, stage.steps), num_workers=workers, worker_init_fn=_one_thread, **extra
+            batches,
+            batch_size=None,
+            sampler=range(first, stage.steps),
+            num_workers=workers,
+            worker_init_fn=_one_thread,
+            **extra,
         )
 
     def _dataset(self, stage: StageConfig, data: TrainData, steps: int, seed: int | None = None) -> SceneBatches:
@@ -300,7 +312,7 @@ def _schedule(stage: StageConfig, step: int) -> float:
 
 def _to(batch: Batch, device: torch.device) -> Batch:
     features = Features(*(f.to(device).float() for f in batch.features))
-    tensors = {k: v.to(device) for k, v in batch._asdict().items() if isinstance(v, Tensor)}
+    tensors: dict[str, Any] = {k: v.to(device) for k, v in batch._asdict().items() if isinstance(v, Tensor)}
     return batch._replace(features=features, **tensors)
 
 
