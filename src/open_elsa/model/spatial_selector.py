@@ -105,7 +105,7 @@ class SelectorEncoder(nn.Module):
         self.attention = nn.Conv1d(width, 4, 1)
         self.fine = nn.Conv2d(w0, config.heads, 1)
         self.coarse = nn.Conv2d(w2, config.heads, 1)
-        self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # x 0.25 log energy: energy weights at first
+        self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # starts as energy weights
         pooled = width * 6 + config.heads * 5
         self.out = nn.Sequential(nn.Linear(pooled, 384), nn.GELU(), nn.Linear(384, config.dim))
 

@@ -87,7 +87,7 @@ def build_store(
             if progress:
                 progress(k + 1, len(clips))
         if not ids:
-            raise DataError(f"none of the {len(clips)} clips can be used; the first: {(problems or ['there is none'])[0]}")
+            raise DataError(f"none of the {len(clips)} clips can be used" + "".join(f"; {p}" for p in problems[:1]))
         out.flush()
         os.fsync(out.fileno())
     partial.replace(folder / "samples.int16")

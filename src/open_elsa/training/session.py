@@ -137,7 +137,8 @@ def _card(config: TrainConfig, clips: Sequence[Clip], command: str, started: flo
         name=config.name,
         summary=(
             "Embeddings for language and spatial audio "
-            f"({config.model.embedding_dim}-d, {config.model.sample_rate} Hz): finds, locates and describes first-order ambisonic and mono recordings in plain words."
+            f"({config.model.embedding_dim}-d, {config.model.sample_rate} Hz): finds, locates and "
+            "describes first-order ambisonic and mono recordings in plain words."
         ),
         recipe=command,
         date=date.today().isoformat(),
