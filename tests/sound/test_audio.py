@@ -95,6 +95,16 @@ def test_four_unmarked_channels_are_ambix_and_the_reader_says_so_once(
     assert "a.wav" in caplog.text
 
 
+def test_arrays_are_ambix_by_definition_and_need_no_note(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="open_elsa"):
+        sounds = [audio.as_sound((tone(4), RATE)), *(w.sound for w in audio.windows((tone(4), RATE), 0.1, 0.1))]
+    assert [s.notes for s in sounds] == [()] * len(sounds)
+    assert caplog.text == ""
+    np.testing.assert_array_equal(sounds[0].samples, tone(4))
+    turned = audio.as_sound((tone(4), RATE), convention="fuma").samples
+    np.testing.assert_allclose(turned, foa.from_convention(tone(4), "fuma"))
+
+
 def test_naming_the_convention_needs_no_note(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert audio.read(raw(tmp_path / "a.wav", tone(4)), convention="ambix").notes == ()
     assert caplog.text == ""

@@ -121,15 +121,16 @@ def read(path: str | Path, *, convention: str = "auto", start_s: float = 0.0, du
 def as_sound(x: SoundLike, *, convention: str = "auto") -> Sound:
     """Turn a file's name, an array with its rate, or a Sound into a checked Sound.
 
-    Arrays: (n,) or (1, n) mono, (2, n) stereo, (4, n) or higher-order ambisonics; floats at full scale +-1, or
-    integers, which are scaled by their type's range. Raises AudioError with the way to mend it.
+    Arrays: (n,) or (1, n) mono, (2, n) stereo, (4, n) or higher-order ambisonics, which are AmbiX unless `convention`
+    says otherwise; floats at full scale +-1, or integers, which are scaled by their type's range. Raises AudioError
+    with the way to mend it.
     """
     if isinstance(x, Sound):
         return x
     if isinstance(x, (str, Path)):
         return read(x, convention=convention)
     samples, rate = _check_array(x, convention)
-    return _understand(samples, rate, "array", convention)
+    return _understand(samples, rate, "array", _array_convention(convention))
 
 
 def resample(samples: NDArray[Any], from_rate: int, to_rate: int) -> Float32:
@@ -171,7 +172,7 @@ def windows(x: SoundLike, window_s: float, hop_s: float, *, convention: str = "a
         return
     samples, rate = _check_array(x, convention)
     for start, stop in _spans(samples.shape[1], rate, window_s, hop_s):
-        part = _understand(samples[:, start:stop], rate, "array", convention)
+        part = _understand(samples[:, start:stop], rate, "array", _array_convention(convention))
         yield Window(start / rate, stop / rate, part)
 
 
@@ -248,6 +249,11 @@ def _file_convention(header: AudioInfo, convention: str) -> str:
             _tell(AMB_IS_FUMA, header.path)
             return "fuma"
     return convention
+
+
+def _array_convention(convention: str) -> str:
+    """Resolve "auto" for arrays: four channels in memory are AmbiX by definition, so there is nothing to tell."""
+    return "ambix" if convention == "auto" else convention
 
 
 def _understand(samples: Float32, rate: int, source: str, convention: str, notes: tuple[str, ...] = ()) -> Sound:
