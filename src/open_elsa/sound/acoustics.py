@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import scipy.fft
@@ -174,7 +174,12 @@ def _checked(ir: Signal) -> Signal:
 
 
 def _power(samples: Signal) -> float:
-    return float(np.dot(samples, samples)) if samples.size else 0.0
+    return _dot(samples, samples)
+
+
+def _dot(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Inner product of two rows; that of a BLAS depends in its last bits on how many threads the machine has."""
+    return float(np.sum(a * b, dtype=np.float64))
 
 
 def _ratio_db(above: float, below: float) -> float:
@@ -237,7 +242,7 @@ def _decay_time(curve: NDArray[np.float64], rate: float, start_db: float, stop_d
     if part.size < 3:
         return math.nan
     x = np.arange(part.size) - (part.size - 1) / 2
-    slope = float(np.dot(x, part) / np.dot(x, x)) * rate
+    slope = _dot(x, part) / _dot(x, x) * rate
     return -60.0 / slope if slope < 0 else math.nan
 
 
@@ -329,6 +334,6 @@ def _band_energies(samples: Signal, sample_rate: float) -> list[float]:
     density = np.abs(scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft)) ** 2
     scale = 2.0 / n_fft
     return [
-        0.0 if g is None else float(np.dot(density[g[0] : g[0] + g[1].size], g[1] ** 2)) * scale
+        0.0 if g is None else _dot(density[g[0] : g[0] + g[1].size], g[1] ** 2) * scale
         for g in _third_gains(n_fft, sample_rate)
     ]
