@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import bank as bank_module
 from open_elsa.scenes.bank import RoomBank, make_bank
-from open_elsa.scenes.rooms import RoomRanges, band_damping, predicted_t30
+from open_elsa.scenes.rooms import RoomRanges, band_damping, draw_position, predicted_t30
 
 #: Short, so that a bank takes a second.
 QUICK = RoomRanges(t30_s=(0.15, 0.3))
@@ -67,7 +69,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     (broken / "responses-00002.parquet").unlink()  # killed between samples and table
     samples = broken / "responses-00001.npy"
     samples.write_bytes(samples.read_bytes()[:-100])
-    (broken / ".tmp-responses-00002.npy-99").write_bytes(b"half")
+    (broken / ".responses-00002.npy.tmp-99").write_bytes(b"half")
     with pytest.raises(DataError, match="unfinished: 2 of 3"):
         RoomBank.open(broken)
     calls: list[int] = []
@@ -131,8 +133,28 @@ def test_wrong_folders_and_numbers_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "bank.json").write_text('{"version": 99}')
     with pytest.raises(DataError, match="version 99"):
         RoomBank.open(tmp_path)
+    (tmp_path / "bank.json").write_text('{"version": 1, "seed": 3}')
+    with pytest.raises(DataError, match=r"damaged \(no rooms"):
+        RoomBank.open(tmp_path)
+    with pytest.raises(DataError, match="cannot be made"):
+        make_bank(tmp_path / "bank.json" / "x", **RECIPE)
     with pytest.raises(ConfigError):
         make_bank(tmp_path / "x", **{**RECIPE, "rooms": 0})
+
+
+def test_a_worker_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(ThreadPoolExecutor):
+        def __init__(self, workers: int, mp_context: object) -> None:
+            super().__init__(workers)
+
+        def submit(self, *call: Any) -> Future[Any]:  # type: ignore[override]
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool("a child vanished"))
+            return future
+
+    monkeypatch.setattr(bank_module, "ProcessPoolExecutor", Killed)
+    with pytest.raises(DataError, match="fewer workers"):
+        make_bank(tmp_path, **RECIPE, workers=2)
 
 
 def test_a_balanced_bank_has_every_word(tmp_path: Path) -> None:
@@ -141,9 +163,7 @@ def test_a_balanced_bank_has_every_word(tmp_path: Path) -> None:
     for index in range(recipe.responses):
         key = divmod(index, 2)
         room = bank_module._bank_room(recipe, key[0])
-        place = bank_module.draw_position(
-            np.random.default_rng(index), room, bank_module._place_ranges(recipe, room, index)[0]
-        )
+        place = draw_position(np.random.default_rng(index), room, bank_module._place_ranges(recipe, room, index)[0])
         counts["azimuth"].append(place.azimuth_deg)
         counts["elevation"].append(place.elevation_deg)
         counts["distance"].append(place.distance_m)

@@ -1,16 +1,15 @@
-"""A bank of room responses on disk: simulated once, read in about a millisecond, the same bytes on any machine."""
+"""A bank of room responses on disk: simulated once, read in about a millisecond, the same bytes from any workers."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,8 +19,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
+from open_elsa.scenes import balanced
 from open_elsa.scenes.rooms import SIMULATOR, RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
+from open_elsa.scenes.scene_files import remove_leftovers, write_whole
 from open_elsa.sound.acoustics import Acoustics
 
 #: Revision of the files; a bank of another one is refused.
@@ -82,18 +83,14 @@ class RoomBank:
         manifest = _read_manifest(root)
         if manifest is None:
             raise DataError(f"{root} holds no room bank (no {MANIFEST}); make one with `elsa rooms make`")
-        recipe_shards = math.ceil(
-            manifest["rooms"] * manifest["positions_per_room"] / manifest.get("shard_responses", SHARD_RESPONSES)
-        )
-        missing = [k for k in range(recipe_shards) if not _shard_is_whole(root, k)]
+        shards = math.ceil(manifest["rooms"] * manifest["positions_per_room"] / manifest["shard_responses"])
+        missing = [k for k in range(shards) if not _shard_is_whole(root, k)]
         if missing:
             raise DataError(
-                f"the room bank {root} is unfinished: {len(missing)} of {recipe_shards} shards are missing; "
+                f"the room bank {root} is unfinished: {len(missing)} of {shards} shards are missing; "
                 "run the command that makes it again, it goes on where it stopped"
             )
-        return cls(
-            root, manifest, pa.concat_tables([pq.read_table(_table_path(root, k)) for k in range(recipe_shards)])
-        )
+        return cls(root, manifest, pa.concat_tables([pq.read_table(_table_path(root, k)) for k in range(shards)]))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -179,15 +176,17 @@ def make_bank(
         raise ConfigError("make_bank needs at least one room, place and worker, 8000 Hz or more, and a seed >= 0")
     recipe = _Recipe(seed, rooms, positions_per_room, sample_rate, ranges or RoomRanges(), balanced, SHARD_RESPONSES)
     root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{root} cannot be made: {error.strerror}; name another folder") from error
     found = _read_manifest(root)
     if found is not None and found != recipe.manifest():
         different = sorted(k for k in {*found, *recipe.manifest()} if found.get(k) != recipe.manifest().get(k))
         raise DataError(f"{root} holds a bank with another {', '.join(different)}; choose another folder or delete it")
     if found is None:
-        _write_atomically(root / MANIFEST, lambda p: p.write_text(json.dumps(recipe.manifest(), indent=1) + "\n"))
-    for leftover in root.glob(".tmp-*"):
-        leftover.unlink(missing_ok=True)
+        write_whole(root / MANIFEST, lambda p: p.write_text(json.dumps(recipe.manifest(), indent=1) + "\n"))
+    remove_leftovers(root)
     todo = [k for k in range(recipe.shards) if not _shard_is_whole(root, k)]
     done = recipe.responses - sum(_shard_size(recipe, k) for k in todo)
     for shard in _run_shards(root, recipe, todo, workers):
@@ -214,20 +213,20 @@ def _run_shards(root: Path, recipe: _Recipe, todo: Sequence[int], workers: int) 
         return
     # spawn: a forked child would inherit the locks of whatever threads the caller runs
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
         futures = {pool.submit(_make_shard, root, recipe, shard): shard for shard in todo}
         try:
             for future in as_completed(futures):
                 future.result()
                 yield futures[future]
+        except BrokenProcessPool as error:
+            raise DataError(
+                f"a process that made the bank {root} was ended from outside, perhaps for want of memory; "
+                "what is finished is kept, run again with fewer workers"
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _one_thread() -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
 
 
 def _shard_size(recipe: _Recipe, shard: int) -> int:
@@ -251,32 +250,23 @@ def _make_shard(root: Path, recipe: _Recipe, shard: int) -> None:
         rows.append(_row_of(made, f"{made.room_id}-{key[1]:03d}", shard, offset, scale))
         offset += parts[-1].size
     samples = np.concatenate(parts)
-    _write_atomically(_samples_path(root, shard), lambda p: _save_array(p, samples))
-    _write_atomically(_table_path(root, shard), lambda p: pq.write_table(pa.Table.from_pylist(rows), p))
+    write_whole(_samples_path(root, shard), lambda p: _save_array(p, samples))
+    write_whole(_table_path(root, shard), lambda p: pq.write_table(pa.Table.from_pylist(rows), p))
 
 
 def _bank_room(recipe: _Recipe, index: int) -> Room:
-    """Room `index` of a bank; in a balanced bank its size and reverberation classes go round in turn."""
-    ranges = recipe.ranges
-    if recipe.balanced:
-        # well inside each class, as the measured T30 strays a little from the wanted one
-        area = ((13.0, 48.0), (52.0, 98.0), (104.0, 277.0))[index % 3]
-        t30 = ((0.14, 0.18), (0.24, 0.9), (1.1, 2.7))[index // 3 % 3]
-        tall = (2.6, 6.0) if index // 9 % 2 else (3.2, 6.0)
-        ranges = replace(
-            ranges,
-            floor_area_m2=_within(area, ranges.floor_area_m2),
-            t30_s=_within(t30, ranges.t30_s),
-            height_m=_within(tall, ranges.height_m),
-            array_height_m=_within((1.3, 2.0), ranges.array_height_m),
-        )
+    """Room `index` of a bank."""
+    ranges = balanced.room_ranges(recipe.ranges, index) if recipe.balanced else recipe.ranges
     rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(0, index)))
     return draw_room(rng, ranges, f"s{recipe.seed}-r{index:06d}")
 
 
-def _first_possible(
-    recipe: _Recipe, room: Room, choices: Sequence[RoomRanges], key: tuple[int, int]
-) -> RoomResponse:
+def _place_ranges(recipe: _Recipe, room: Room, index: int) -> list[RoomRanges]:
+    """Ranges of the place of response `index`, the wanted first."""
+    return balanced.place_ranges(recipe.ranges, room, recipe.seed, index) if recipe.balanced else [recipe.ranges]
+
+
+def _first_possible(recipe: _Recipe, room: Room, choices: Sequence[RoomRanges], key: tuple[int, int]) -> RoomResponse:
     """The response of the first ranges in which its own draw finds a place; DataError of the last where none does."""
     for ranges in choices[:-1]:
         try:
@@ -284,41 +274,6 @@ def _first_possible(
         except DataError:
             continue
     return response_of(recipe.seed, room, choices[-1], key, recipe.sample_rate)
-
-
-def _place_ranges(recipe: _Recipe, room: Room, index: int) -> list[RoomRanges]:
-    """Ranges of the place of response `index`, the wanted first; in a balanced bank its classes go round in turn."""
-    if not recipe.balanced:
-        return [recipe.ranges]
-    ranges = recipe.ranges
-    # a shuffled deck of the 4 x 3 x 3 classes for every 36 responses, so that no class follows the room's; two thirds
-    # are far, as a third of those has no room above or below and becomes near
-    deck = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(2, index // 36))).permutation(36)
-    card = int(deck[index % 36])
-    azimuth = ((-34.0, 34.0), (56.0, 124.0), (-124.0, -56.0), (146.0, 214.0))[card % 4]
-    elevation = ((41.0, 65.0), (-60.0, -41.0), (-35.0, 35.0))[card % 12 // 4]
-    distance = (0.5, 0.98) if card < 12 else (2.05, 5.0)
-    elevation = _within(elevation, ranges.elevation_deg)
-    wanted = replace(ranges, azimuth_deg=azimuth, elevation_deg=elevation, distance_m=distance)
-    tried = (wanted, replace(wanted, distance_m=(0.5, 0.98)), replace(wanted, distance_m=ranges.distance_m))
-    anywhere = replace(wanted, distance_m=ranges.distance_m, elevation_deg=ranges.elevation_deg)
-    return [*(t for t in tried if _has_place(room, t)), anywhere]
-
-
-def _has_place(room: Room, ranges: RoomRanges) -> bool:
-    rng = np.random.default_rng(0)
-    try:
-        for _ in range(3):
-            draw_position(rng, room, ranges)
-    except DataError:
-        return False
-    return True
-
-
-def _within(part: tuple[float, float], whole: tuple[float, float]) -> tuple[float, float]:
-    """The overlap of two ranges, or the whole where they do not overlap."""
-    low, high = max(part[0], whole[0]), min(part[1], whole[1])
-    return (low, high) if low <= high else whole
 
 
 def _row_of(made: RoomResponse, name: str, shard: int, offset: int, scale: float) -> dict[str, Any]:
@@ -380,27 +335,16 @@ def _read_manifest(root: Path) -> dict[str, Any] | None:
     try:
         manifest = json.loads(path.read_text())
         version = manifest["version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}); delete the folder and make the bank again") from error
     if version != BANK_VERSION:
         raise DataError(f"{path} is a bank of version {version}, this program reads {BANK_VERSION}; make it again")
+    absent = [f.name for f in fields(_Recipe) if f.name not in manifest]
+    if absent:
+        raise DataError(f"{path} is damaged (no {', '.join(absent)}); delete the folder and make the bank again")
     return cast(dict[str, Any], manifest)
 
 
 def _save_array(path: Path, samples: NDArray[np.float16]) -> None:
     with path.open("wb") as file:
         np.save(file, samples)
-
-
-def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the target, sync, rename: a kill or a full disk leaves the old state."""
-    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise DataError(f"cannot write {path}: {error}; what is finished is kept, mend this and run again") from error

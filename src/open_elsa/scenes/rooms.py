@@ -13,6 +13,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
+from open_elsa.scenes.attributes import REVERBERATION
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.sound.acoustics import OCTAVE_BANDS_HZ, measure, octave_gains
 from open_elsa.sound.foa import unit_vector
@@ -38,8 +39,8 @@ class RoomRanges:
     """What rooms and places are drawn from; (low, high) pairs. Raises ConfigError for a pair that is out of order.
 
     The paper's are the floor area and T30; its elevations, -47.5 to 48.7 degrees, are the core of ours, and its
-    distances are 0.5 to 4 m. Heights grow with the area between the two limits. t30_shares: how often a dampened
-    (< 0.2 s), a middle and a highly reverberant (> 1 s) room is wanted.
+    distances are 0.5 to 4 m. Heights grow with the area between the two limits. t30_shares: how often a dampened,
+    a middle and a highly reverberant room is wanted.
     """
 
     floor_area_m2: tuple[float, float] = (13.0, 277.0)
@@ -193,7 +194,8 @@ def _draw_size(rng: np.random.Generator, ranges: RoomRanges) -> tuple[float, flo
 def _draw_t30(rng: np.random.Generator, ranges: RoomRanges) -> float:
     """Log-uniform inside a class that is drawn first, so that dampened rooms are not rare."""
     low, high = ranges.t30_s
-    edges = (low, min(max(0.2, low), high), min(max(1.0, low), high), high)
+    dry, wet = (REVERBERATION[word].bins[0] for word in REVERBERATION.classes)
+    edges = (low, min(max(dry.high, low), high), min(max(wet.low, low), high), high)
     shares = np.array([s if edges[i + 1] > edges[i] else 0.0 for i, s in enumerate(ranges.t30_shares)])
     if shares.sum() <= 0:
         return low
@@ -341,17 +343,19 @@ def _add_tail(
     noise = rng.standard_normal((4, (count + 1) * half), dtype=np.float32)
     noise[1:] *= np.float32(math.sqrt(1.0 / 3.0))
     window = _frame_window(frame)
-    blocks = np.lib.stride_tricks.sliding_window_view(noise, frame, axis=1)[:, ::half] * window
-    spectra = scipy.fft.rfft(blocks, axis=-1)
-    spectra *= shape
-    blocks = scipy.fft.irfft(spectra, frame, axis=-1, overwrite_x=True)
-    blocks *= window
-    tail = np.zeros((4, count + 1, half), dtype=np.float32)
-    tail[:, :-1] += blocks[..., :half]
-    tail[:, 1:] += blocks[..., half:]
     # the first half frame starts one hop before its centre
     start = (first - 1) * half
-    flat = tail.reshape(4, -1)[:, max(0, -start) :]
-    start = max(0, start)
-    stop = min(n, start + flat.shape[1])
-    response[:, start:stop] += flat[:, : stop - start]
+    skip, start = max(0, -start), max(0, start)
+    # one channel after another keeps the working set in the cache
+    for channel in range(4):
+        blocks = np.lib.stride_tricks.sliding_window_view(noise[channel], frame)[::half] * window
+        spectra = scipy.fft.rfft(blocks, axis=-1)
+        spectra *= shape
+        blocks = scipy.fft.irfft(spectra, frame, axis=-1, overwrite_x=True)
+        blocks *= window
+        tail = np.zeros((count + 1, half), dtype=np.float32)
+        tail[:-1] += blocks[:, :half]
+        tail[1:] += blocks[:, half:]
+        flat = tail.ravel()[skip:]
+        stop = min(n, start + flat.size)
+        response[channel, start:stop] += flat[: stop - start]
