@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def test_a_folder_reads_like_a_bank(tmp_path: Path) -> None:
     assert rooms[-1].room_id == "kitchen"
     rooms.response(0)[:] = 0  # the caller's copy
     assert rooms.response(0).any()
+    assert np.array_equal(pickle.loads(pickle.dumps(rooms)).response(1), rooms.response(1))  # travels to workers
 
 
 def test_mixed_rates_need_a_decision(tmp_path: Path) -> None:

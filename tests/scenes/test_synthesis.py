@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from open_elsa.errors import AudioError, ConfigError, DataError
-from open_elsa.scenes import captions, material, scene_files, synthesis
+from open_elsa.scenes import captions, scene_files, synthesis
 from open_elsa.scenes.attributes import words_for
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.scene import Clip
@@ -375,46 +375,3 @@ def test_a_clip_without_words_still_says_where(clips: list[Clip], bank: RoomBank
     assert captions.parse(texts[0]) == words
     with pytest.raises(DataError, match="no caption"):
         synthesis.write_captions(replace(clips[0], captions=()), words_for(45, 0, 1.5, None, 0.5), rng, SHORT)
-
-
-def test_stretch_pads_and_fades_only_where_it_cuts() -> None:
-    x = np.ones(1000, dtype=np.float32)
-    out = material.stretch(x, 1000, -0.1, 0.5, 600)
-    assert np.array_equal(out[:100], np.zeros(100))
-    assert out[100] == 1.0  # the clip's own beginning
-    assert out[499] < 0.1  # cut through
-    assert np.array_equal(out[500:], np.zeros(100))
-    assert np.array_equal(material.stretch(x, 1000, 5.0, 0.5, 10), np.zeros(10))
-
-
-def test_numbers_that_could_not_be_measured_are_unknown() -> None:
-    from open_elsa.scenes.scene import RoomResponse, SourcePosition
-    from open_elsa.sound.acoustics import Acoustics
-
-    made = RoomResponse(
-        None,
-        SourcePosition(10, 0, 2),
-        RATE,
-        np.zeros((4, 8), dtype=np.float32),
-        0.01,
-        Acoustics(float("nan"), 1.0, 0.1, 1.0),
-        0,
-        "measured",
-        known_room_id="Hall",
-    )
-
-    class One:
-        ids: tuple[str, ...] = ("a",)
-        sample_rate = RATE
-
-        def __len__(self) -> int:
-            return 1
-
-        def __getitem__(self, i: int) -> RoomResponse:
-            return made
-
-    one: Any = One()
-    (truth,) = scene_files.truths_of(one)
-    assert truth["t30_s"] is None
-    assert truth["floor_area_m2"] is None
-    assert truth["room_id"] == "Hall"

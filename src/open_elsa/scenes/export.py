@@ -120,11 +120,12 @@ def _finished(root: Path, scenes: SceneSet, format: str) -> dict[int, dict[str, 
         path = root / name
         if not path.is_file():
             continue
-        for text in path.read_text(encoding="utf-8").splitlines():
+        # a kill may cut a line, or a letter, short: its scene is rendered again; captions may hold other line ends
+        for text in path.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 line = json.loads(text)
             except json.JSONDecodeError:
-                continue  # the line that a kill cut short: its scene is rendered again
+                continue
             i = line.get("index", -1)
             if not 0 <= i < len(scenes) or scenes[i].id != line.get("id"):
                 raise DataError(f"{root} holds an export of other scenes; name another folder, or delete this one")

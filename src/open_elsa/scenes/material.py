@@ -50,15 +50,22 @@ class Cache(Generic[T]):
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """Where a clip has sound: from start_s to stop_s; power (k,) is its mean square in steps of 10 ms."""
+    """Where a clip has sound: from start_s to stop_s; power (k,) is its mean square in steps of step_s, about 10 ms."""
 
     start_s: float
     stop_s: float
+    step_s: float
     power: NDArray[np.float64]
+
+    @property
+    def loudest(self) -> tuple[float, float]:
+        """When the loudest 10 ms begin, in seconds, and their level in dB below full scale."""
+        at = int(np.argmax(self.power))
+        return at * self.step_s, 10.0 * float(np.log10(self.power[at]))
 
     def level_dbfs(self, start_s: float, duration_s: float) -> float:
         """RMS level of a stretch in dB below full scale, silence outside the clip not counted; -inf where silent."""
-        first, last = round(max(start_s, 0.0) / _STEP_S), round((start_s + duration_s) / _STEP_S)
+        first, last = round(max(start_s, 0.0) / self.step_s), round((start_s + duration_s) / self.step_s)
         part = self.power[first : max(last, first + 1)]
         mean = float(part.mean()) if part.size else 0.0
         return 10.0 * float(np.log10(mean)) if mean > 0 else float("-inf")
@@ -81,7 +88,7 @@ def profile(path: str) -> Profile:
     step = max(1, round(_STEP_S * rate))
     edges = np.arange(0, samples.size, step)
     sums = np.add.reduceat(np.square(samples, dtype=np.float64), edges)
-    return Profile(start / rate, stop / rate, sums / np.diff(np.append(edges, samples.size)))
+    return Profile(start / rate, stop / rate, step / rate, sums / np.diff(np.append(edges, samples.size)))
 
 
 def stretch(samples: Float32, sample_rate: int, start_s: float, duration_s: float, length: int) -> Float32:

@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,10 @@ class MeasuredRooms:
         self.folder, self.sample_rate, self._entries, self._arrival_s = folder, sample_rate, entries, arrival_s
         self.ids: list[str] = [entry.response_id for entry in entries]
         self._places = {name: row for row, name in enumerate(self.ids)}
-        self._read = lru_cache(maxsize=len(entries))(self._read_uncached)
+        self._held: dict[int, NDArray[np.float32]] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_held": {}}  # workers read the files anew instead of copying them
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -82,7 +85,10 @@ class MeasuredRooms:
 
     def response(self, i: int) -> NDArray[np.float32]:
         """The samples of response `i`, (4, n) float32 AmbiX at `sample_rate`; kept in memory after the first time."""
-        return self._read(range(len(self))[i]).copy()
+        row = range(len(self))[i]
+        if row not in self._held:
+            self._held[row] = self._read(row)
+        return self._held[row].copy()
 
     def index(self, response_id: str) -> int:
         """Row of a response id; raises DataError for an unknown one."""
@@ -119,7 +125,7 @@ class MeasuredRooms:
         area = table.schema.get_field_index("floor_area_m2")
         return table.set_column(area, "floor_area_m2", table["floor_area_m2"].cast(pa.float64()))
 
-    def _read_uncached(self, i: int) -> NDArray[np.float32]:
+    def _read(self, i: int) -> NDArray[np.float32]:
         path = self._entries[i].path
         try:
             samples, rate = soundfile.read(path, dtype="float32", always_2d=True)

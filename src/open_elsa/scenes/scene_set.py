@@ -84,7 +84,7 @@ class SceneSet:
             where = self.manifest["bank_folder"]
             if where is None:
                 raise DataError(f"{self.folder} does not say where its room responses are; open it with bank=")
-            self._bank = open_bank(self.folder / where)
+            self._bank = open_bank(self.folder / where, self.sample_rate)
             _check_bank(self._bank, self.manifest, self.folder)
         return self._bank
 
@@ -165,13 +165,13 @@ class SceneSet:
         return round(scene.duration_s * self.sample_rate)
 
 
-def open_bank(folder: Path) -> Bank:
-    """Open simulated or measured room responses by what the folder holds."""
+def open_bank(folder: Path, sample_rate: int | None = None) -> Bank:
+    """Open simulated or measured room responses by what the folder holds; measured ones come at `sample_rate`."""
     from open_elsa.scenes import bank, measured
 
     if (folder / bank.MANIFEST).is_file():
         return bank.RoomBank.open(folder)
-    return measured.open_measured(folder)
+    return measured.open_measured(folder, sample_rate=sample_rate)
 
 
 def _check_bank(bank: Bank, manifest: dict[str, Any], folder: Path) -> None:

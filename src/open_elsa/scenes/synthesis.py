@@ -86,7 +86,7 @@ def make_scenes(
     Say how many: `scenes` in all (clips and responses take turns in a shuffled order), `per_clip` for each clip, or
     `pairs` of (clip id, response id), one scene each, for evaluation sets. A clip that cannot be read is skipped with
     its path in `SceneSet.problems`; more than `max_problems` of them raise DataError, as do ids that do not exist and
-    a folder that holds another set.
+    a folder that holds another set. Until a set is finished, going on also takes in clips mended in the meantime.
     """
     recipe = recipe or SceneRecipe()
     plan = _Plan.of(clips, bank, scenes, per_clip, pairs, seed, recipe)
@@ -98,7 +98,7 @@ def make_scenes(
     for part in range(-(-plan.total // PART_SCENES)):
         first, last = part * PART_SCENES, min((part + 1) * PART_SCENES, plan.total)
         problems = files.part_problems(part)
-        if problems is None:
+        if problems is None or maker.mended(problems):
             rows = [row for index in range(first, last) if (row := maker.row(index)) is not None]
             problems = maker.take_problems()
             files.write_part(part, rows, problems)
@@ -202,16 +202,23 @@ class _Maker:
         self.profiles: material.Cache[material.Profile | str] = material.Cache(20_000)
         self._problems: dict[str, str] = {}
 
+    def mended(self, problems: Iterable[str]) -> bool:
+        """Tell whether one of the clips that once failed can be used by now: its part is then made again."""
+        return any(isinstance(self._profile_of(path), material.Profile) for path in problems)
+
     def take_problems(self) -> dict[str, str]:
         """Path → reason of the clips that failed since the last call."""
         taken, self._problems = self._problems, {}
         return taken
 
+    def _profile_of(self, path: str) -> material.Profile | str:
+        return self.profiles.get(path, lambda: _profile(path))
+
     def row(self, index: int) -> dict[str, Any] | None:
         """The row of scene `index`, or None, with the problem noted, when its clip cannot be used."""
         clip_at, response_at = self.plan.choose(index)
         clip, truth = self.plan.clips[clip_at], self.truths[response_at]
-        found = self.profiles.get(clip.path, lambda: _profile(clip.path))
+        found = self._profile_of(clip.path)
         if isinstance(found, str):
             self._problems[clip.path] = found
             return None
@@ -289,4 +296,8 @@ def _place(profile: material.Profile, recipe: SceneRecipe, rng: np.random.Genera
     starts = [round(profile.start_s + float(s), 4) for s in rng.uniform(0.0, -spare, 4)]
     levels = [profile.level_dbfs(s, recipe.duration_s) for s in starts]
     best = int(np.argmax(levels))
+    loudest_s, loudest_dbfs = profile.loudest
+    if levels[best] < loudest_dbfs + material.TRIM_DB:  # a few sounds and long pauses: none of the places has one
+        start_s = round(min(max(loudest_s, profile.start_s), profile.start_s - spare), 4)
+        return start_s, profile.level_dbfs(start_s, recipe.duration_s)
     return starts[best], levels[best]
