@@ -103,6 +103,7 @@ def test_folder_with_jsonl(tmp_path: Path) -> None:
         ("path,caption\nx.wav,\n", "line 2: has no caption for x.wav"),
         ("path,caption\nx.wav,dog\n", "missing; named in .*line 2"),
         ('path,caption\nx.wav,"dog\n', "line"),
+        ('path,"caption\nx.wav,dog\n', "line 1: unexpected end of data"),
     ],
 )
 def test_folder_errors_say_where(tmp_path: Path, text: str | None, message: str) -> None:
@@ -110,6 +111,15 @@ def test_folder_errors_say_where(tmp_path: Path, text: str | None, message: str)
         (tmp_path / "captions.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         corpora.load(tmp_path)
+
+
+def test_a_caption_may_hold_any_character(tmp_path: Path) -> None:
+    trees.tone(tmp_path / "dog.wav")
+    text = json.dumps({"path": "dog.wav", "caption": "a dog\u2028barking"}, ensure_ascii=False)
+    (tmp_path / "captions.jsonl").write_text(text + "\r\n", encoding="utf-8")
+    loaded = corpora.load(tmp_path)
+    assert loaded.clips[0].captions == ("a dog\u2028barking",)
+    assert loaded.problems == []
 
 
 def test_one_row_twice_is_a_problem(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def check(
 def _resolve(name_or_path: str | Path, root: str | Path | None) -> tuple[Corpus, Path]:
     if root is not None:
         return get(str(name_or_path)), Path(root)
-    path = Path(name_or_path)
+    path = Path(name_or_path).expanduser()
     if not path.is_dir():
         known = corpora()
         if str(name_or_path) in known:

@@ -188,7 +188,10 @@ def table(path: Path, required: Iterable[str] = (), separator: str = ",") -> Ite
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    columns = [c.strip() for c in reader.fieldnames or []]
+    try:
+        columns = [c.strip() for c in reader.fieldnames or []]
+    except csv.Error as error:
+        raise DataError(f"{path}, line 1: {error}") from None
     if absent := [c for c in required if c not in columns]:
         has = ", ".join(columns) or "none"
         raise DataError(f"{path} lacks the column {', '.join(absent)}; its first line has: {has}")
@@ -202,7 +205,7 @@ def table(path: Path, required: Iterable[str] = (), separator: str = ",") -> Ite
 def json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, object]]]:
     """Yield (line number, object) of a JSONL file; lines that are not objects become problems."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines() would cut at U+2028 inside a caption
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
     for number, line in enumerate(lines, start=1):
