@@ -93,7 +93,7 @@ class SelectorEncoder(nn.Module):
     def __init__(self, config: SpatialConfig) -> None:
         super().__init__()
         w0, w1, w2, w3 = config.widths
-        self.heads = config.heads
+        self.heads, self.dim = config.heads, config.dim
         self.stem = _conv(8, w0, (1, 2))
         self.down1 = _conv(w0, w1, (2, 2))
         self.down2 = nn.Sequential(_conv(w1, w2, (2, 2)), _conv(w2, w2, (1, 1)))
@@ -111,6 +111,8 @@ class SelectorEncoder(nn.Module):
 
     def forward(self, features: Float[Tensor, "b 8 t m"]) -> SpatialOutput:
         """Encode a batch of features of equal length."""
+        if not len(features):  # a batch of mono sounds only; empty statistics would be NaN
+            return SpatialOutput(features.new_zeros(0, self.dim), features.new_zeros(0, self.heads, 3))
         fine = self.stem(features)
         x = self.down1(fine)
         coarse = self.down2(x)

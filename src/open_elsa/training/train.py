@@ -106,6 +106,8 @@ class Run:
             written.write_text(self.config.to_json())
         if tagger is not None:
             self.model.semantic.load_tagger(tagger)  # type: ignore[union-attr,operator]
+        else:
+            _quick_statistics(self.model)
         if self.config.ema:
             self.average = state.Average(self.model, self.config.ema, self.model.external_prefixes)
         self.resumed = state.find(self.out / "state")
@@ -314,6 +316,13 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     features = Features(*(f.to(device).float() for f in batch.features))
     tensors: dict[str, Any] = {k: v.to(device) for k, v in batch._asdict().items() if isinstance(v, Tensor)}
     return batch._replace(features=features, **tensors)
+
+
+def _quick_statistics(model: Elsa) -> None:
+    """Let every BatchNorm's averages keep up: the tagger's slow ones are for pretrained weights, not for random ones."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = 0.1
 
 
 def _one_thread(_: int) -> None:
