@@ -63,6 +63,15 @@ def test_a_noise_floor_is_left_out_and_too_much_of_it_is_nan() -> None:
     assert np.isnan(measured.t30_bands_s).mean() > 0.8
 
 
+def test_a_bump_in_the_noise_is_no_decay() -> None:
+    """A short decay with a late second sound: a line through both is far longer than either."""
+    ir = np.concatenate([decay(0.15), np.zeros(RATE, np.float32)])
+    ir[RATE // 3 : RATE // 3 + 3200] += 0.2 * decay(0.15)[:3200]
+    assert np.isnan(acoustics.t30(ir, RATE))
+    assert np.isnan(acoustics.measure(ir, RATE, 0.0).t30_s)
+    assert acoustics.t30(ir[: RATE // 3], RATE) == pytest.approx(0.15, rel=0.05)
+
+
 def test_drr_and_c50_of_two_pulses() -> None:
     ir = np.zeros(RATE, np.float32)
     ir[320] = 1.0  # the direct sound, 10 ms

@@ -32,6 +32,9 @@ _FULL_BAND_HZ = (float(_EXACT_THIRDS_HZ[0] * 2 ** (-1 / 6)), float(_EXACT_THIRDS
 _PAD_S = 0.08
 #: Envelopes of narrow bands are sampled at least this often.
 _ENVELOPE_RATE_HZ = 2000.0
+#: How far a recording's decay may be from a line, as 1 - r**2: sound decays stay below 0.015 here, while noise and
+#: late bumps that pass for a decay exceed 0.1 (ISO 3382-1 doubts what is above 0.01).
+_CURVED = 0.05
 #: Floor added to energies before a logarithm or a ratio.
 _TINY = 1e-30
 
@@ -59,7 +62,8 @@ def t30(ir: Signal, sample_rate: float, *, noise_floor: bool = True) -> float:
     """T30 in seconds of an impulse response (n,), by Schroeder integration from -5 to -35 dB, doubled.
 
     noise_floor: look for a steady noise floor and leave it out (recordings); False trusts the response to its end.
-    Returns T20 (-5 to -25 dB, tripled) where the range is only enough for that, NaN below. Source: ISO 3382-1.
+    Returns T20 (-5 to -25 dB, tripled) where the range is only enough for that, NaN below, and NaN for a recording
+    whose decay is no line. Source: ISO 3382-1.
     """
     return _t30_of_energy(np.square(_checked(ir), dtype=np.float64), sample_rate, noise_floor)
 
@@ -232,8 +236,18 @@ def _without_noise(energy: NDArray[np.float64], rate: float) -> tuple[NDArray[np
     return np.maximum(energy[: max(knee, block)] - floor, 0.0), range_db
 
 
-def _decay_time(curve: NDArray[np.float64], rate: float, start_db: float, stop_db: float, depth_db: float) -> float:
-    """Seconds for 60 dB from the least-squares line through a decay curve between two levels; NaN if unreachable."""
+def _decay_time(
+    curve: NDArray[np.float64],
+    rate: float,
+    start_db: float,
+    stop_db: float,
+    depth_db: float,
+    most_curved: float = 1.0,
+) -> float:
+    """Seconds for 60 dB from the least-squares line through a decay curve between two levels.
+
+    NaN where the levels are out of reach, or where 1 - r**2 of the line exceeds `most_curved`.
+    """
     if depth_db < -stop_db + 1.0:
         return math.nan
     # the curve never rises, so both levels are found by bisection on its negative
@@ -242,14 +256,18 @@ def _decay_time(curve: NDArray[np.float64], rate: float, start_db: float, stop_d
     if part.size < 3:
         return math.nan
     x = np.arange(part.size) - (part.size - 1) / 2
-    slope = _dot(x, part) / _dot(x, x) * rate
-    return -60.0 / slope if slope < 0 else math.nan
+    slope = _dot(x, part) / _dot(x, x)
+    part = part - part.mean()
+    if slope >= 0 or 1.0 - slope**2 * _dot(x, x) / _dot(part, part) > most_curved:
+        return math.nan
+    return -60.0 / (slope * rate)
 
 
 def _t30_of_energy(energy: NDArray[np.float64], rate: float, noise_floor: bool) -> float:
     curve, depth = _decay_curve(energy, rate, noise_floor)
-    value = _decay_time(curve, rate, -5.0, -35.0, depth)
-    return value if not math.isnan(value) else _decay_time(curve, rate, -5.0, -25.0, depth)
+    curved = _CURVED if noise_floor else 1.0
+    value = _decay_time(curve, rate, -5.0, -35.0, depth, curved)
+    return value if not math.isnan(value) else _decay_time(curve, rate, -5.0, -25.0, depth, curved)
 
 
 def _transform_size(n: float, sample_rate: float) -> int:
