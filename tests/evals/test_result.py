@@ -57,7 +57,7 @@ def test_a_failed_write_keeps_the_old_result(tmp_path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(results.pq, "write_table", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DataError, match="No space"):
         replace(RESULT, n=4).save(tmp_path)
     assert path.read_bytes() == before and not list(tmp_path.glob(".*"))
 

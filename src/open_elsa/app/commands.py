@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -148,6 +147,8 @@ def _write_rows(out: Path, rows: list[dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from open_elsa.scenes.scene_files import write_whole
+
     columns = {k: [row[k] for row in rows] for k in rows[0] if k != "notes"}
     sink = io.BytesIO()
     if out.suffix == ".npz":
@@ -160,12 +161,7 @@ def _write_rows(out: Path, rows: list[dict[str, Any]]) -> None:
         flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
         pq.write_table(table.append_column("vector", flat), sink)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(sink.getvalue())
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(out, lambda temporary: temporary.write_bytes(sink.getvalue()))
 
 
 @dataclass(kw_only=True)

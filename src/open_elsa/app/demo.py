@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +19,7 @@ from open_elsa.scenes.attributes import words_for
 from open_elsa.scenes.render import render
 from open_elsa.scenes.rooms import RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import RoomResponse, SpatialWords
+from open_elsa.scenes.scene_files import write_whole
 from open_elsa.sound import audio, foa
 from open_elsa.using.embedder import Embedder, load
 from open_elsa.using.index import Hit, Index
@@ -213,12 +213,7 @@ def credits_of_sounds() -> list[dict[str, str]]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 # -- scenes ----------------------------------------------------------------------------------------------------------

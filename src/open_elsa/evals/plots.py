@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from open_elsa.evals.result import Result, load_items
+from open_elsa.scenes.scene_files import write_whole
 
 _INK, _ACCENT, _PALE = "#2b2b33", "#2f6db5", "#c9d9ec"
 _TITLES = {
@@ -115,11 +115,6 @@ def _confusion(result: Result) -> Any | None:
 
 def _save(figure: Any, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # no date and no version inside: the same numbers give the same bytes
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # no date and no version inside: the same numbers give the same bytes
+    write_whole(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None}))
     return path

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ import pyarrow.parquet as pq
 
 from open_elsa.errors import DataError
 from open_elsa.evals.metrics import Interval
+from open_elsa.scenes.scene_files import write_whole
 
 #: Version of the file format; a reader refuses another one.
 FORMAT = 1
@@ -90,9 +89,9 @@ class Result:
         folder.mkdir(parents=True, exist_ok=True)
         if self.items:
             table = pa.table({k: pa.array(list(v)) for k, v in self.items.items()})
-            _write(folder / f"{self.name}.items.parquet", lambda path: pq.write_table(table, path))
+            write_whole(folder / f"{self.name}.items.parquet", lambda path: pq.write_table(table, path))
         path = folder / f"{self.name}.json"
-        _write(path, lambda temporary: temporary.write_text(self.to_json(), encoding="utf-8"))
+        write_whole(path, lambda temporary: temporary.write_text(self.to_json(), encoding="utf-8"))
         return path
 
 
@@ -128,21 +127,6 @@ def now() -> str:
 
 def _without_items(result: Result) -> Result:
     return Result(**{**result.__dict__, "items": {}})
-
-
-def _write(path: Path, write: Any) -> None:
-    """Call `write` on a temporary name in the same folder, flush it to disk, then rename: never half a file."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _nan(value: float | None) -> float:

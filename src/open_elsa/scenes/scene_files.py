@@ -85,8 +85,8 @@ def _truth_of(made: RoomResponse) -> dict[str, Any]:
     }
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file under a temporary name, then put it in place; on a full disk nothing is left half-written.
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under a temporary name, then put it in place; whatever stops `write`, nothing is left half-written.
 
     Raises DataError that says what happened; files already finished are untouched.
     """
@@ -97,12 +97,13 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             os.fsync(f.fileno())
         unfinished.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         raise DataError(
             f"{path} could not be written ({error.strerror or error}); what was finished before is kept: "
             "make room and run the same command again"
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

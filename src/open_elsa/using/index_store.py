@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from open_elsa.errors import DataError
+from open_elsa.scenes.scene_files import write_whole
 from open_elsa.using.embedder import Embedder, WindowAnalysis
 
 FORMAT_VERSION = 1
@@ -92,7 +92,9 @@ def manifest_for(root: Path, store: Path, embedder: Embedder, convention: str, f
     """The manifest of the index there, or of a new one; raises DataError where it can't be gone on with."""
     old = None if force else read_manifest(store)
     if (store.exists() and not store.is_dir()) or (
-        store.is_dir() and not (store / MANIFEST).is_file() and any(p.suffix != ".tmp" for p in store.iterdir())
+        store.is_dir()
+        and not (store / MANIFEST).is_file()
+        and any(not p.suffix.startswith(".tmp") for p in store.iterdir())
     ):
         raise DataError(f"{store} exists and is not an index; choose another --out")
     relative = os.path.relpath(root.resolve(), store.resolve())
@@ -149,17 +151,7 @@ def read_parts(store: Path, manifest: dict[str, Any]) -> pa.Table:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
-        raise DataError(f"{path} cannot be written{full}: {error}; nothing already written is lost") from error
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _save(store: Path, manifest: dict[str, Any]) -> None:
@@ -196,7 +188,7 @@ def compact(store: Path, manifest: dict[str, Any], dim: int) -> None:
 def _sweep(store: Path, manifest: dict[str, Any]) -> None:
     """Remove what a killed build left behind."""
     if store.is_dir():
-        for path in [*store.glob("part-*.parquet"), *store.glob(".*.tmp")]:
+        for path in [*store.glob("part-*.parquet"), *store.glob(".*.tmp*")]:
             if path.name not in manifest["parts"]:
                 path.unlink(missing_ok=True)
 
