@@ -38,8 +38,11 @@ docs: $(VENV)/.dev
 train: $(VENV)/.installed
 	$(BIN)/elsa train elsa-small --data $(DATA) --out runs/elsa-small
 
-results: $(VENV)/.dev
-	$(BIN)/elsa eval simulated measured mono --data $(DATA) --out results --readme README.md --docs docs
+# speed first and alone on the machine; the tables last, from all result files together
+results: $(VENV)/.installed
+	$(BIN)/python benchmarks/embed.py --out results
+	$(BIN)/elsa eval simulated measured mono --data $(DATA) --out results
+	$(BIN)/elsa eval --out results --readme README.md --docs docs --card src/open_elsa/weights/elsa-small
 
 env: $(VENV)/.installed
 dev: $(VENV)/.dev

@@ -1,4 +1,5 @@
-"""How long one 10 s ambisonic clip takes to embed, as a ratio to CLAP's audio tower on the same clip in the same run.
+"""How long loading and embedding take, the latter as a ratio to CLAP's audio tower on the same clip in the same run;
+and whether the same sound gives the same vector in another process and in a batch.
 
 Run: python benchmarks/embed.py [--model FOLDER] [--threads 2] [--rounds 15] [--out results]
 
@@ -18,9 +19,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from open_elsa.evals.metrics import Interval
+
+#: Metrics by name, and the intervals of some.
+Measured: TypeAlias = "tuple[dict[str, float], dict[str, Interval]]"
 
 SECONDS, RATE = 10.0, 48_000
 
@@ -33,11 +40,12 @@ import open_elsa
 model = open_elsa.load(sys.argv[1] or None)
 loaded = time.perf_counter()
 noise = np.random.default_rng(0).standard_normal((4, 480000)).astype(np.float32) * 0.1
-model.embed_audio([(noise, 48000)])
+(vector,) = model.embed_audio([(noise, 48000)])
 heard = time.perf_counter()
 model.embed_text(["a dog barking on the left"])
 read = time.perf_counter()
-print(json.dumps({"load_s": loaded - start, "first_embedding_s": heard - start, "first_text_s": read - heard}))
+times = {"load_s": loaded - start, "first_embedding_s": heard - start, "first_text_s": read - heard}
+print(json.dumps({"times": times, "vector": vector.tolist()}))
 """
 
 
@@ -46,30 +54,54 @@ def main() -> None:
     parser.add_argument("--model", default="", help="checkpoint folder; the shipped model when left out")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--runs", type=int, default=4, help="new processes; the first only warms the disk")
     parser.add_argument("--out", default="", help="folder for benchmark.embed.json, which the results table reads")
     options = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(options.threads)
-    metrics = {**fresh_process(options.model), **compare(options.model, options.threads, options.rounds)}
+    found = [fresh_process(options.model, options.runs), compare(options.model, options.threads, options.rounds)]
+    metrics = {name: value for part, _ in found for name, value in part.items()} | together(options.model)
+    intervals = {name: value for _, part in found for name, value in part.items()}
     for name, value in metrics.items():
-        print(f"{name:24s} {value:10.3f}")
+        print(f"{name:24s} {value:12.4g}")
     if options.out:
-        print(save(metrics, options))
+        print(save(metrics, intervals, options))
 
 
-def fresh_process(model: str, runs: int = 3) -> dict[str, float]:
-    """Medians of load and first embedding over new processes, in seconds, after one that warms the disk."""
+def fresh_process(model: str, runs: int) -> Measured:
+    """Medians over new processes of the seconds to load and embed; and how far their vectors of one sound differ."""
     found = []
-    for _ in range(runs + 1):
+    for _ in range(runs):
         done = subprocess.run([sys.executable, "-c", FRESH, model], capture_output=True, text=True, check=False)
         if done.returncode:
-            sys.exit(f"a fresh process failed:\n{done.stderr}")
+            sys.exit(f"a new process failed:\n{done.stderr}")
         found.append(json.loads(done.stdout.splitlines()[-1]))
-    return {name: statistics.median(run[name] for run in found[1:]) for name in found[0]}
+    times, intervals = medians({name: [run["times"][name] for run in found[1:]] for name in found[0]["times"]})
+    vectors = np.array([run["vector"] for run in found])  # float32 survives JSON to the bit
+    return times | {"repeat_difference": float(np.ptp(vectors, axis=0).max()), "processes": float(runs)}, intervals
 
 
-def compare(model: str, threads: int, rounds: int) -> dict[str, float]:
-    """Median milliseconds of every candidate, and the ratio of ours to CLAP's."""
+def together(model: str, count: int = 32) -> dict[str, float]:
+    """The largest difference of any number of `count` vectors, each embedded alone and all in one batch."""
+    import open_elsa
+
+    rng = np.random.default_rng(1)
+    sounds = [(0.1 * rng.standard_normal((4 if k % 4 else 1, 5 * RATE)).astype(np.float32), RATE) for k in range(count)]
+    elsa = open_elsa.load(model or None, batch_size=count)
+    alone = np.concatenate([elsa.embed_audio([sound]) for sound in sounds])
+    return {"batch_difference": float(np.abs(elsa.embed_audio(sounds) - alone).max()), "batch": float(count)}
+
+
+def medians(values: dict[str, list[float]]) -> Measured:
+    """The median of each list of times with its bootstrapped 95 % interval."""
+    from open_elsa.evals.metrics import bootstrap_interval
+
+    intervals = {name: bootstrap_interval(v, lambda x: float(np.median(x))) for name, v in values.items()}
+    return {name: statistics.median(v) for name, v in values.items()}, intervals
+
+
+def compare(model: str, threads: int, rounds: int) -> Measured:
+    """Median milliseconds of every candidate, and the median over rounds of ours to CLAP's in the same round."""
     import torch
 
     import open_elsa
@@ -91,10 +123,9 @@ def compare(model: str, threads: int, rounds: int) -> dict[str, float]:
             run()
             if turn >= 2:
                 times[name].append(1000 * (time.perf_counter() - start))
-    found = {name: statistics.median(values) for name, values in times.items()}
-    found["clap_ratio"] = found["embed_ms"] / found["clap_ms"]
-    found["clap_tower_only_ratio"] = found["embed_ms"] / found["clap_tower_only_ms"]
-    return found
+    for ratio, clap_name in (("clap_ratio", "clap_ms"), ("clap_tower_only_ratio", "clap_tower_only_ms")):
+        times[ratio] = [ours / theirs for ours, theirs in zip(times["embed_ms"], times[clap_name], strict=True)]
+    return medians(times)
 
 
 def clap(mono: np.ndarray) -> tuple[Callable[[], Any], Callable[[], Any]]:  # type: ignore[type-arg]
@@ -118,7 +149,8 @@ def clap(mono: np.ndarray) -> tuple[Callable[[], Any], Callable[[], Any]]:  # ty
     return lambda: run_tower(features()), lambda: run_tower(ready)
 
 
-def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
+def save(metrics: dict[str, float], intervals: dict[str, Interval], options: argparse.Namespace) -> Path:
+    """Write benchmark.embed.json."""
     import open_elsa
     from open_elsa.evals.observe import identity
     from open_elsa.evals.result import Result, now, versions
@@ -127,12 +159,15 @@ def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
         task="embed",
         suite="benchmark",
         metrics=metrics,
+        intervals=intervals,
         n=options.rounds,
         protocol=(
             f"One {SECONDS:g} s ambisonic clip at {RATE} Hz from memory to its vector, batch of one, {options.threads} "
             f"CPU threads ({os.cpu_count()} cores), median of {options.rounds} interleaved rounds. CLAP: "
             "transformers' audio tower with the sizes of laion/clap-htsat-unfused (random weights) and its feature "
-            "extractor on W. Load and first embedding: new processes, import included."
+            "extractor on W; its ratio is taken within each round. Load and first embedding: new processes, import "
+            "included, the first not counted. Differences: largest over all numbers of a vector, of the same sound in "
+            "those processes, and of 32 sounds (mono and ambisonic, 5 s) alone and in one batch. Intervals: bootstrap."
         ),
         model=identity(open_elsa.load(options.model or None)),
         versions=versions(),

@@ -34,6 +34,7 @@ class FakeSet:
     rows: Sequence[EvalItem]
     name: str = "fake"
     revision: str = "r1"
+    about: str = "Made up."
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,7 +46,7 @@ class FakeSet:
 class Perfect:
     """Knows every item (by its first sample, which is its number) and reads words by the table's own prompts."""
 
-    name, weights_hash = "perfect", "00ff"
+    name, weights_sha256 = "perfect", "00ff"
 
     def __init__(self, rows: Sequence[EvalItem], *, turned_deg: float = 0.0) -> None:
         self.rows, self.turned_deg = rows, turned_deg

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,12 +26,12 @@ def results(tmp_path: Path) -> Path:
 
 def test_report_fills_readme_and_docs_and_draws(results: Path, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    readme.write_text(f"before\n{report.BEGIN}\nstale words\n{report.END}\nafter\n")
     written = report.write_report(results, readme=readme, docs=tmp_path / "docs")
     text = readme.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert "| direction, mean error | simulated rooms never trained on | **5.4°** |" in text
-    assert "intensity vector" in text and "**100.0 %**" in text and "chance 25.0 %" in text
+    assert text.startswith("before\n") and text.endswith("after\n") and "stale words" not in text
+    assert "| direction, mean error | simulated rooms never trained on | ≤ 7° | **5.4°** |" in text
+    assert "plain intensity" in text and "onset-weighted" in text and "**100.0 %**" in text and "chance 25.0 %" in text
     images = [p for p in written if p.suffix == ".png"]
     assert len(images) == 4 and all(p.stat().st_size > 2000 for p in images)
     page = (tmp_path / "docs" / "results.md").read_text()
@@ -47,9 +49,54 @@ def test_a_file_without_markers_is_left_alone(results: Path, tmp_path: Path) -> 
     assert readme.read_text() == "mine"
 
 
-def test_results_of_other_suites_do_not_make_a_headline() -> None:
-    with pytest.raises(DataError, match="elsa eval"):
-        report.headline([Result("x", "y", {}, 1, "")])
+def test_every_row_stands_there_measured_or_not() -> None:
+    table = report.headline([])
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    assert len(rows) == len(report.HEADLINE) and all(report.NOT_MEASURED in row for row in rows)
+    assert "≤ 7°" in table and "≥ 92 %" in table and "≤ 1e-05" in table and "make results" in table
+
+
+@pytest.mark.parametrize(("value", "missed"), [(0.9, True), (0.92, False), (float("nan"), True)])
+def test_a_row_under_its_bar_is_shown_and_marked(value: float, missed: bool) -> None:
+    result = Result("zero_shot", "simulated", {"direction.accuracy": value}, 40, "")
+    (row,) = [line for line in report.headline([result]).splitlines() if "direction in words" in line and "**" in line]
+    assert ("≥ 92 %, missed" in row) == missed and report.show(value, "%") in row
+
+
+def test_one_table_is_of_one_model(results: Path) -> None:
+    loaded = report.load_results(results)
+    with pytest.raises(DataError, match="2 models"):
+        report.headline([loaded[0], replace(loaded[1], model={"name": "other", "weights_sha256": "11"})])
+
+
+def test_a_quick_look_says_so(results: Path) -> None:
+    loaded = report.load_results(results)
+    assert "quick look" not in report.headline(loaded)
+    assert "quick look" in report.headline([replace(loaded[0], command="elsa eval simulated --quick")])
+
+
+def test_the_card_gets_the_results_of_its_own_weights(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "README.md").write_text("# m\n\n## Results\n\nNot evaluated yet.\n\n## Licence\n\nfree\n")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    before = (folder / "README.md").read_text()
+    with pytest.raises(DataError, match="00ff"):  # measured with other weights
+        report.write_report(results, card=folder)
+    assert (folder / "README.md").read_text() == before
+    digest = hashlib.sha256(b"weights").hexdigest()
+    for result in report.load_results(results):
+        replace(result, model={"name": "m", "weights_sha256": digest}).save(results)
+    assert report.write_report(results, card=folder) == [folder / "README.md"]
+    text = (folder / "README.md").read_text()
+    assert "**5.4°**" in text and "Not evaluated" not in text and text.endswith("## Licence\n\nfree\n")
+    assert (folder / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_results_name_the_model_and_how_the_set_was_made(results: Path) -> None:
+    (result,) = [r for r in report.load_results(results) if r.task == "localization"]
+    assert result.model == {"name": "perfect", "weights_sha256": "00ff"}
+    assert result.protocol.startswith("Made up. Great-circle")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import nn
 
 from open_elsa.errors import CheckpointError
 from open_elsa.model import checkpoints
-from open_elsa.model.card import CardMetric, ModelCard, TrainingSource, sources_of
+from open_elsa.model.card import ModelCard, TrainingSource, sources_of, with_results
 from open_elsa.model.config import ElsaConfig, TextConfig, elsa_tiny
 from open_elsa.model.elsa import build
 from open_elsa.model.text_roberta import RobertaEncoder
@@ -31,7 +31,6 @@ CARD = ModelCard(
         TrainingSource("esc50", "CC-BY-4.0", 1200, 1.67, "K. J. Piczak | Freesound"),
         TrainingSource("blanket", "CC0-1.0", 32, 0.09),
     ),
-    metrics=(CardMetric("retrieval", "R@1", 0.25, 400, "0.21 to 0.29", "text to audio"),),
     credits=("EfficientAT (MIT)",),
     limits=("one sound at a time",),
 )
@@ -114,9 +113,19 @@ def test_the_card_names_sources_results_and_recipe(folder: Path) -> None:
     assert text.startswith("---\nlicense: apache-2.0\n")
     assert "| esc50 | CC-BY-4.0 | 1,200 | 1.67 | K. J. Piczak \\| Freesound |" in text
     assert "| all |  | 1,232 | 1.76 |  |" in text
-    assert "| retrieval | R@1 | 0.25 | 0.21 to 0.29 | 400 | text to audio |" in text
     for part in ("elsa train elsa-tiny --seed 3", "2026-11-24", "two CPU cores", "EfficientAT (MIT)", "one sound"):
         assert part in text
+
+
+def test_results_replace_their_section_and_nothing_else(folder: Path) -> None:
+    text = (folder / "README.md").read_text()
+    assert "## Results\n\nNot evaluated yet.\n\n## " in text
+    filled = with_results(text, "| a |\n|---|\n| 1 |")
+    assert filled == text.replace("Not evaluated yet.", "| a |\n|---|\n| 1 |")
+    assert with_results(filled, "Not evaluated yet.") == text  # again, and however much stood there
+    assert with_results("## Results\n\nold", "new") == "## Results\n\nnew\n"
+    with pytest.raises(CheckpointError, match="Results"):
+        with_results("# a card without it", "new")
 
 
 def test_sources_are_counted_per_corpus_and_licence() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -14,6 +14,7 @@ from open_elsa.app.show import UsageError, say
 
 if TYPE_CHECKING:
     from open_elsa.corpora.base import CheckReport
+    from open_elsa.evals.result import Result
 
 Out = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
 
@@ -249,6 +250,7 @@ class Train(Common):
 
     def run(self) -> None:
         """Run it."""
+        from open_elsa.training import distributed
         from open_elsa.training.recipes import recipe
         from open_elsa.training.session import train_recipe
         from open_elsa.training.train import resolved
@@ -261,9 +263,9 @@ class Train(Common):
         folder = train_recipe(
             config, self.data, self.out, corpus=self.corpus, cache=self.cache, tagger=self.tagger, command=command
         )
-        self.show(
-            {"checkpoint": folder}, lambda: print(f"checkpoint: {folder}\ntry it: elsa describe FILE --model {folder}")
-        )
+        if distributed.rank() == 0:  # under torchrun one of the processes speaks
+            said = f"checkpoint: {folder}\ntry it: elsa describe FILE --model {folder}"
+            self.show({"checkpoint": folder}, lambda: print(said))
 
 
 @dataclass(kw_only=True)
@@ -271,13 +273,15 @@ class Evaluate(WithModel):
     """Measure a model: one Result file a task, with its protocol, its numbers and their 95 % intervals.
 
     A SUITE is simulated (rooms never trained on), measured (rooms that were recorded), mono (the clips alone), or a
-    folder that `elsa scenes make` made. A TASK is retrieval, zero_shot, localization, baselines or classes.
+    folder that `elsa scenes make` made. A TASK is retrieval, zero_shot, localization, baselines or classes. Without a
+    SUITE, --readme, --docs and --card are written from the results that --out already holds.
 
     Examples:
       elsa eval simulated --data data --out results
       elsa eval simulated measured mono --data data --out results --quick
       elsa eval my-scenes --task retrieval --task localization --out results
-      elsa eval simulated --data data --model runs/small/checkpoint --out results --readme README.md
+      elsa eval simulated --data data --model runs/small/checkpoint --out results --card runs/small/checkpoint
+      elsa eval --out results --readme README.md --docs docs
     """
 
     suites: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SUITE…")] = ()
@@ -298,21 +302,31 @@ class Evaluate(WithModel):
     """Put the table of results between its markers in this file."""
     docs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Write results.md with plots into this folder."""
+    card: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Put the table of results into the model card of this checkpoint, which they must be of."""
 
     def run(self) -> None:
         """Run it."""
         import json as json_module
 
+        from open_elsa.evals.report import write_report
+
+        pages = {"readme": self.readme, "docs": self.docs, "card": self.card}
+        if not self.suites and not any(pages.values()):
+            raise UsageError("eval: name a suite: simulated, measured, mono, or a folder of scenes")
+        results = self._measure() if self.suites else []
+        if any(pages.values()):
+            for path in write_report(self.out, **pages):
+                say(f"wrote {path}")
+        self.show([json_module.loads(r.to_json()) for r in results], lambda: None)
+
+    def _measure(self) -> list[Result]:
         from rich.console import Console
 
-        from open_elsa.evals.report import write_report
         from open_elsa.evals.suites import run_suite
 
-        if not self.suites:
-            raise UsageError("eval: name a suite: simulated, measured, mono, or a folder of scenes")
-        model = self.load()
-        console = Console(stderr=self.json, quiet=False)
-        results: list[Any] = []
+        model, console = self.load(), Console(stderr=self.json)
+        results: list[Result] = []
         for suite in self.suites:
             results += run_suite(
                 model,
@@ -325,7 +339,4 @@ class Evaluate(WithModel):
                 workers=self.workers,
                 console=console,
             )
-        if self.readme is not None or self.docs is not None:
-            for path in write_report(self.out, readme=self.readme, docs=self.docs):
-                say(f"wrote {path}")
-        self.show([json_module.loads(r.to_json()) for r in results], lambda: None)
+        return results

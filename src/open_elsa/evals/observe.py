@@ -78,6 +78,11 @@ class EvalSet(Protocol):
         """Hash of everything the set consists of."""
         ...
 
+    @property
+    def about(self) -> str:
+        """How the set is made, in words: the first half of every protocol."""
+        ...
+
     def __len__(self) -> int: ...
 
     def items(self) -> Iterator[EvalItem]:
@@ -90,7 +95,8 @@ class Observations:
     """The table that every task reads: n items with their truth, their embedding and what the model said.
 
     embeddings: (n, d) float32. truth and said: quantity -> (n,) float64, NaN = unknown or not said.
-    baselines: estimator -> (n, 3) unit vectors (empty for mono). seconds: what the pass took.
+    baselines: estimator -> (n, 3) unit vectors (empty for mono). about: how the set is made. seconds: what the pass
+    took.
     """
 
     suite: str
@@ -108,6 +114,7 @@ class Observations:
     baselines: Mapping[str, Floats] = field(default_factory=dict)
     model: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    about: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -148,7 +155,7 @@ class Observations:
             suite=self.suite,
             metrics=dict(metrics),
             n=len(self) if n is None else n,
-            protocol=protocol,
+            protocol=f"{self.about} {protocol}".strip(),
             intervals=intervals or {},
             model=self.model,
             data_revision=self.revision,
@@ -195,7 +202,7 @@ def identity(embedder: object) -> dict[str, str]:
     """Name and weights hash of a model, as far as it tells them."""
     return {
         "name": str(getattr(embedder, "name", type(embedder).__name__)),
-        "weights_sha256": str(getattr(embedder, "weights_hash", "")),
+        "weights_sha256": str(getattr(embedder, "weights_sha256", "")),
     }
 
 
@@ -219,6 +226,7 @@ def _table(data: EvalSet, rows: Mapping[str, list[Any]], model: Mapping[str, str
         baselines={name: np.stack([found.get(name, nowhere) for found in rows["baselines"]]) for name in names},
         model=model,
         seconds=seconds,
+        about=data.about,
     )
 
 

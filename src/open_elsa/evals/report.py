@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,121 +10,188 @@ from pathlib import Path
 from open_elsa.errors import DataError
 from open_elsa.evals import plots
 from open_elsa.evals.result import Result, load_results
+from open_elsa.model import checkpoints
+from open_elsa.model.card import with_results
+from open_elsa.scenes.scene_files import write_whole
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+NOT_MEASURED = "not measured yet"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What the project promises of a metric, in the metric's own unit (shares 0 to 1)."""
+
+    value: float
+    at_least: bool = False
+
+    def missed(self, value: float) -> bool:
+        """True for a value on the wrong side, and for one that isn't a number."""
+        return not (value >= self.value if self.at_least else value <= self.value)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the headline table: a metric of a result, and what to hold it against."""
+    """A line of the headline table: a metric of a result, its bar, and what to hold it against.
+
+    against: (text, result, metric) of numbers in the same unit. n: the metric that counts the cases, "" = the result's.
+    """
 
     what: str
     where: str
     result: str
     metric: str
     unit: str
-    against: tuple[tuple[str, str, str], ...] = ()  # (text, result, metric)
+    bar: Bar | None = None
+    against: tuple[tuple[str, str, str], ...] = ()
     n: str = ""
 
 
 _ROOMS = "simulated rooms never trained on"
-_SIMULATED_BY_HAND = (
-    ("intensity vector", "simulated.baselines", "mean_intensity.mean_deg"),
-    ("best hand-made", "simulated.baselines", "onset_least_diffuse.mean_deg"),
-)
+_BENCH = "benchmark.embed"
 
 
-def _attribute(name: str, text: str) -> Row:
+def _attribute(name: str, text: str, bar: float) -> Row:
     chance = (("chance", "simulated.zero_shot", f"{name}.chance"),)
-    return Row(text, _ROOMS, "simulated.zero_shot", f"{name}.accuracy", "%", chance, f"{name}.n")
+    accuracy = f"{name}.accuracy"
+    return Row(text, _ROOMS, "simulated.zero_shot", accuracy, "%", Bar(bar, True), chance, f"{name}.n")
 
 
-def _measured(group: str, text: str) -> Row:
-    against = (
-        ("intensity vector, 300-2,500 Hz", "measured.baselines", f"band_intensity.{group}.mean_deg"),
-        ("best hand-made", "measured.baselines", f"onset_least_diffuse.{group}.mean_deg"),
-    )
-    metric = f"direction.{group}"
-    return Row(
-        "direction, mean error", text, "measured.localization", f"{metric}.mean_deg", "°", against, f"{metric}.n"
-    )
+def _by_hand(suite: str, group: str = "") -> tuple[tuple[str, str, str], ...]:
+    """The estimators that need no training, on the same scenes."""
+    names = {
+        "plain intensity": "mean_intensity",
+        "intensity in 300-2,500 Hz": "band_intensity",
+        "onset-weighted least diffuse bins": "onset_least_diffuse",
+    }
+    return tuple((text, f"{suite}.baselines", f"{name}{group}.mean_deg") for text, name in names.items())
+
+
+def _measured(group: str, text: str, bar: float) -> Row:
+    metric, against = f"direction.{group}", _by_hand("measured", f".{group}")
+    where = f"measured: {text}"
+    mean, n = f"{metric}.mean_deg", f"{metric}.n"
+    return Row("direction, mean error", where, "measured.localization", mean, "°", Bar(bar), against, n)
 
 
 HEADLINE: tuple[Row, ...] = (
-    Row("direction, mean error", _ROOMS, "simulated.localization", "direction.mean_deg", "°", _SIMULATED_BY_HAND),
-    _attribute("direction", "direction in words, 4-way"),
-    _attribute("distance", "near or far"),
-    _attribute("elevation", "above or below"),
-    _attribute("room_size", "small or large room"),
-    _attribute("reverberation", "dampened or reverberant"),
-    _measured("MainChurch", "measured: a church"),
-    _measured("Vislab", "measured: a studio, up to 90° overhead"),
-    _measured("Lab", "measured: a lab in five states"),
+    Row(
+        "direction, mean error",
+        _ROOMS,
+        "simulated.localization",
+        "direction.mean_deg",
+        "°",
+        Bar(7.0),
+        _by_hand("simulated"),
+        "direction.n",
+    ),
+    _attribute("direction", "direction in words, 4-way", 0.92),
+    _attribute("distance", "near or far in words", 0.90),
+    _attribute("elevation", "above or below in words", 0.95),
+    _attribute("room_size", "small or large room in words", 0.75),
+    _attribute("reverberation", "dampened or reverberant in words", 0.95),
+    _measured("MainChurch", "a church", 12.0),
+    _measured("Vislab", "a studio, up to 90° overhead", 17.0),
+    _measured("Lab", "a lab in five states", 13.0),
     Row(
         "direction in words, 4-way",
         "measured rooms",
         "measured.zero_shot",
         "direction.accuracy",
         "%",
+        Bar(0.80, True),
         (("chance", "measured.zero_shot", "direction.chance"),),
         "direction.n",
     ),
     Row(
-        "what it is, 50-way",
+        "what it is, 50-way in words",
         "ESC-50 fold 4, mono",
         "mono.classes",
         "mono.accuracy",
         "%",
+        Bar(0.80, True),
         (("chance", "mono.classes", "chance"),),
         "mono.n",
     ),
-    Row("points lost by hearing it in a room", _ROOMS, "simulated.classes", "lost_points", "points"),
+    Row(
+        "what it is: points lost in a room",
+        _ROOMS,
+        "simulated.classes",
+        "lost_points",
+        "points",
+        Bar(5.0),
+        (("mono", "simulated.classes", "mono.accuracy"), ("in rooms", "simulated.classes", "spatial.accuracy")),
+        "spatial.n",
+    ),
     Row(
         "caption to sound, R@10",
         _ROOMS,
         "simulated.retrieval",
         "t2a.R@10",
         "%",
+        None,
         (("R@1", "simulated.retrieval", "t2a.R@1"), ("R@5", "simulated.retrieval", "t2a.R@5")),
+        "captions",
     ),
+    Row("load and first embedding", "CPU, new process", _BENCH, "first_embedding_s", "s", Bar(5.0), n="processes"),
     Row(
         "10 s of ambisonics embedded",
         "CPU",
-        "benchmark.embed",
+        _BENCH,
         "embed_ms",
         "ms",
-        (("ClapModel's audio tower", "benchmark.embed", "clap_ms"),),
+        Bar(60.0),
+        (("ClapModel's audio tower", _BENCH, "clap_ms"),),
     ),
-    Row("load and first embedding", "CPU, fresh process", "benchmark.embed", "first_embedding_s", "s"),
+    Row("… as a share of ClapModel's time", "CPU, same clip, interleaved", _BENCH, "clap_ratio", ""),
+    Row(
+        "same recording, largest difference", "new processes", _BENCH, "repeat_difference", "", Bar(0.0), n="processes"
+    ),
+    Row("alone or in a batch of 32", "largest difference", _BENCH, "batch_difference", "", Bar(1e-5), n="batch"),
 )
 
 
 def headline(results: Sequence[Result]) -> str:
-    """The README's table: the rows of HEADLINE whose result is there. Raises DataError when there is none."""
+    """The README's table: every row of HEADLINE with its bar; one under its bar stands there like any other.
+
+    A row whose result isn't there says so. Raises DataError for results of different models in one table.
+    """
     by_name = {r.name: r for r in results}
-    lines = []
-    for row in HEADLINE:
-        result = by_name.get(row.result)
-        if result is None or row.metric not in result.metrics:
-            continue
-        n = result.metrics.get(row.n, float(result.n)) if row.n else float(result.n)
-        compared = [
-            f"{text} {show(by_name[other].metrics[metric], unit_of(metric, row.unit))}"
-            for text, other, metric in row.against
-            if other in by_name and metric in by_name[other].metrics
-        ]
-        interval = result.intervals.get(row.metric)
-        span = (
-            f"{show(interval.low, row.unit, bare=True)}–{show(interval.high, row.unit, bare=True)}" if interval else ""
-        )
-        value = show(result.metrics[row.metric], row.unit)
-        lines.append(f"| {row.what} | {row.where} | **{value}** | {span} | {n:.0f} | {'; '.join(compared)} |")
-    if not lines:
+    wanted = [name for row in HEADLINE for name in (row.result, *(other for _, other, _ in row.against))]
+    used = [by_name[name] for name in dict.fromkeys(wanted) if name in by_name]
+    models = {(r.model.get("name", ""), r.model.get("weights_sha256", "")) for r in used}
+    if len(models) > 1:
         raise DataError(
-            f"none of the results {sorted(by_name)} belongs into the table; run `elsa eval simulated` first"
+            f"these results are of {len(models)} models: {', '.join(sorted(' '.join(m) for m in models))}; measure one "
+            "model into one folder"
         )
-    head = ["| what | where | measured | 95 % | n | for comparison |", "|---|---|---|---|---|---|"]
-    return "\n".join([*head, *lines, "", _provenance(results)])
+    head = ["| what | where | bar | measured | 95 % | n | for comparison |", "|---|---|---|---|---|---|---|"]
+    return "\n".join([*head, *(_line(row, by_name) for row in HEADLINE), "", _provenance(used)])
+
+
+def _line(row: Row, by_name: Mapping[str, Result]) -> str:
+    result = by_name.get(row.result)
+    bar = f"{'≥' if row.bar.at_least else '≤'} {show(row.bar.value, row.unit).replace('.0', '')}" if row.bar else ""
+    if result is None or row.metric not in result.metrics:
+        return f"| {row.what} | {row.where} | {bar} | {NOT_MEASURED} |  |  |  |"
+    value = result.metrics[row.metric]
+    if row.bar and row.bar.missed(value):
+        bar += ", missed"
+    n = result.metrics.get(row.n, float(result.n)) if row.n else float(result.n)
+    compared = [
+        f"{text} {show(by_name[other].metrics[metric], unit_of(metric, row.unit))}"
+        for text, other, metric in row.against
+        if other in by_name and metric in by_name[other].metrics
+    ]
+    span = _span(result, row.metric, row.unit)
+    return (
+        f"| {row.what} | {row.where} | {bar} | **{show(value, row.unit)}** | {span} | {n:.0f} | {'; '.join(compared)} |"
+    )
+
+
+def _span(result: Result, metric: str, unit: str) -> str:
+    interval = result.intervals.get(metric)
+    return f"{show(interval.low, unit, bare=True)} to {show(interval.high, unit, bare=True)}" if interval else ""
 
 
 def full(results: Sequence[Result], figures: Mapping[str, str] | None = None) -> str:
@@ -141,11 +207,14 @@ def full(results: Sequence[Result], figures: Mapping[str, str] | None = None) ->
             parts.append("Not tested here: " + "; ".join(f"{k} ({v})" for k, v in left.items()) + ".\n")
         if figures and result.name in figures:
             parts.append(figures[result.name])
-        parts.append(
-            f"n = {result.n}; data `{result.data_revision[:12]}`; {result.seconds:.0f} s; {result.made_at}"
-            + (f"; `{result.command}`" if result.command else "")
-            + "\n"
-        )
+        facts = {
+            "n = {}": str(result.n),
+            "data `{}`": result.data_revision[:12],
+            "{} s": f"{result.seconds:.0f}" if result.seconds else "",
+            "{}": result.made_at,
+            "`{}`": result.command,
+        }
+        parts.append("; ".join(text.format(value) for text, value in facts.items() if value) + "\n")
     return "\n".join(parts)
 
 
@@ -166,23 +235,23 @@ def insert(path: Path, markdown: str, *, create: str = "") -> Path:
         raise DataError(f"{path} needs a line {BEGIN} and, after it, a line {END}; the table goes between them")
     text = f"{text[: start + len(BEGIN)]}\n\n{markdown.strip()}\n\n{text[end:]}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return path
 
 
-def write_report(folder: str | Path, *, readme: Path | None = None, docs: Path | None = None) -> list[Path]:
-    """Read a folder of results; write the headline into `readme` and everything, with plots, into the folder `docs`.
+def write_report(
+    folder: str | Path, *, readme: Path | None = None, docs: Path | None = None, card: Path | None = None
+) -> list[Path]:
+    """Read a folder of results; write the headline into `readme` and `card`, and everything, with plots, into `docs`.
 
-    docs: gets results.md and assets/results/*.png. Returns the files written. Raises DataError without results.
+    docs: gets results.md and assets/results/*.png. card: a checkpoint's folder; the section "Results" of its README.md
+    is replaced, its weights aren't touched. Returns the files written. Raises DataError without results, for results
+    of several models, and for a card of a model that the results aren't of.
     """
     results = load_results(folder)
+    table = headline(results)
+    if card is not None:
+        _check_card(card, results)
     written: list[Path] = []
     if docs is not None:
         images = docs / "assets" / "results"
@@ -193,11 +262,33 @@ def write_report(folder: str | Path, *, readme: Path | None = None, docs: Path |
             text = "\n".join(f"![{title}](assets/results/{path.name})" for title, path in made.items())
             if text:
                 figures[result.name] = text + "\n"
-        page = f"# Results\n\nWritten by `elsa eval`; do not edit between the markers.\n\n{BEGIN}\n{END}\n"
-        written.append(insert(docs / "results.md", full(results, figures), create=page))
+        written.append(write_page(docs, full(results, figures)))
     if readme is not None:
-        written.append(insert(readme, headline(results)))
+        written.append(insert(readme, table))
+    if card is not None:
+        path = card / checkpoints.CARD
+        text = with_results(path.read_text(encoding="utf-8"), table)
+        write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        written.append(path)
     return written
+
+
+def write_page(docs: Path, markdown: str) -> Path:
+    """Put Markdown between the markers of docs/results.md, which is made where it's missing."""
+    page = f"# Results\n\nWritten by `make results`; do not edit between the markers.\n\n{BEGIN}\n{END}\n"
+    return insert(docs / "results.md", markdown, create=page)
+
+
+def _check_card(folder: Path, results: Sequence[Result]) -> None:
+    if not (folder / checkpoints.CARD).is_file():
+        raise DataError(f"{folder} has no {checkpoints.CARD}; name the folder of a checkpoint")
+    weights = checkpoints.weights_hash(folder)
+    for result in results:
+        if (measured := result.model.get("weights_sha256", "")) != weights:
+            raise DataError(
+                f"{result.name} was measured with weights {measured[:12] or '?'}, but those of {folder} are "
+                f"{weights[:12]}; evaluate this checkpoint first"
+            )
 
 
 def show(value: float, unit: str, *, bare: bool = False) -> str:
@@ -229,14 +320,20 @@ def unit_of(metric: str, default: str = "") -> str:
 def _all_numbers(result: Result) -> str:
     lines = ["| metric | value | 95 % |", "|---|---|---|"]
     for name, value in result.metrics.items():
-        interval, unit = result.intervals.get(name), unit_of(name)
-        span = f"{show(interval.low, unit, bare=True)}–{show(interval.high, unit, bare=True)}" if interval else ""
-        lines.append(f"| {name} | {show(value, unit)} | {span} |")
+        unit = unit_of(name)
+        lines.append(f"| {name} | {show(value, unit)} | {_span(result, name, unit)} |")
     return "\n".join(lines) + "\n"
 
 
 def _provenance(results: Sequence[Result]) -> str:
-    models = sorted({f"{r.model.get('name', '?')} `{r.model.get('weights_sha256', '')[:12]}`" for r in results})
+    """Which model, when, and by which commands; a table made from a part of the suites says so."""
+    if not results:
+        return "Nothing has been measured yet: `make results` does."
+    model, digest = results[0].model.get("name", "?"), results[0].model.get("weights_sha256", "")[:12]
     days = sorted({r.made_at[:10] for r in results if r.made_at})
-    seen = f", measured {days[-1]}" if days else ""
-    return f"Model {', '.join(models)}{seen}; 95 % intervals; generated from result files, see docs/results.md."
+    when = f", measured {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
+    commands = ", ".join(f"`{c}`" for c in dict.fromkeys(r.command for r in results if r.command))
+    text = f"Model {model}, weights `{digest}`{when}" + (f" by {commands}" if commands else "") + "."
+    if any("--quick" in r.command for r in results):
+        text += " **A quick look at a small part of the suites, not the measurement.**"
+    return text + " A row under its bar is marked as missed."

@@ -1,11 +1,16 @@
-"""The model card: what a checkpoint was trained on, by whose leave, how well it does; written by code, not by hand."""
+"""The model card: what a checkpoint was trained on, by whose leave, how well it does; written by code, not by hand.
+
+Training writes it; evaluation replaces the section "Results" (evals/report.py).
+"""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from open_elsa.errors import CheckpointError
 from open_elsa.scenes.scene import Clip
 
 
@@ -18,18 +23,6 @@ class TrainingSource:
     clips: int
     hours: float
     credit: str = ""
-
-
-@dataclass(frozen=True)
-class CardMetric:
-    """One row of the results. interval: the 95 % interval as text, protocol: what was measured on what."""
-
-    task: str
-    metric: str
-    value: float
-    n: int
-    interval: str = ""
-    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,6 @@ class ModelCard:
     machine: str
     seed: int
     sources: tuple[TrainingSource, ...]
-    metrics: tuple[CardMetric, ...] = ()
     credits: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     licence: str = "apache-2.0"
@@ -59,7 +51,7 @@ class ModelCard:
         parts = [_metadata(self), f"# {_line(self.name)}\n\n{self.summary.strip()}", _USE]
         if self.limits:
             parts.append("## Limits\n\n" + "\n".join(f"- {_line(limit)}" for limit in self.limits))
-        parts.append("## Results\n\n" + (_metrics(self.metrics) if self.metrics else "Not evaluated yet."))
+        parts.append(f"{_RESULTS}\n\nNot evaluated yet.")
         parts.append("## Training data\n\n" + (_sources(self.sources) if self.sources else "None stated."))
         parts.append(f"## Training\n\n```\n{self.recipe.strip()}\n```\n\n" + _facts(self))
         if self.credits:
@@ -67,6 +59,21 @@ class ModelCard:
         parts.append(f"## Licence\n\nThe weights: {self.licence}. Each source's licence stands in the table above.")
         return "\n\n".join(parts) + "\n"
 
+
+def with_results(card: str, results: str) -> str:
+    """A card's Markdown with its section "Results" replaced; the rest stays as it is, to the letter.
+
+    results: Markdown without headings. Raises CheckpointError for a card without that section.
+    """
+    found = _RESULTS_SECTION.search(card)
+    if found is None:
+        raise CheckpointError(f"the model card has no section {_RESULTS!r}; add the heading where the table belongs")
+    return f"{card[: found.start()]}{_RESULTS}\n\n{results.strip()}\n{card[found.end() :]}"
+
+
+_RESULTS = "## Results"
+#: the heading and all up to the blank line before the next heading, or the end
+_RESULTS_SECTION = re.compile(rf"^{_RESULTS}\n.*?(?=\n## |\Z)", re.MULTILINE | re.DOTALL)
 
 _USE = """## Use
 
@@ -95,11 +102,6 @@ def _metadata(card: ModelCard) -> str:
     tags = ("audio", "spatial-audio", "ambisonics", "sound-localization", "retrieval", "open-elsa")
     lines = ["---", f"license: {card.licence}", "library_name: open-elsa", "pipeline_tag: feature-extraction", "tags:"]
     return "\n".join([*lines, *(f"- {tag}" for tag in tags), "---"])
-
-
-def _metrics(metrics: tuple[CardMetric, ...]) -> str:
-    header = ("task", "metric", "value", "95 % interval", "n", "protocol")
-    return _table(header, ((m.task, m.metric, f"{m.value:.4g}", m.interval, str(m.n), m.protocol) for m in metrics))
 
 
 def _sources(sources: tuple[TrainingSource, ...]) -> str:
