@@ -22,6 +22,8 @@ from open_elsa.scenes.attributes import ATTRIBUTES
 
 #: How many words each attribute has, in the order of the one table.
 WORDS = [len(attribute.words) for attribute in ATTRIBUTES.values()]
+#: About the mean and deviation of log distance, log floor area, log T30 and DRR / 10 dB over drawn rooms.
+ROOM_CENTRE, ROOM_SPREAD = (0.4, 4.1, -0.6, 0.0), (0.6, 0.85, 0.8, 0.6)
 BANDS = 20  # third octaves from 100 Hz to 8 kHz
 
 
@@ -130,7 +132,8 @@ class ElsaSmall(Elsa):
         self.room = _mlp(dim, hidden, 4, nn.GELU)  # log distance, log area, log T30, DRR / 10 dB
         self.spread = _mlp(dim, hidden, 1, nn.GELU)
         self.bands = _mlp(dim, hidden, 1 + 2 * BANDS, nn.GELU)  # log volume, log T30 and DRR per band
-        self.where = _mlp(dim + 3 + 4, config.fusion_hidden, config.where_dim, nn.GELU)
+        self.where = nn.Sequential(nn.LayerNorm(dim), _mlp(dim, config.fusion_hidden, config.where_dim, nn.GELU))
+        self.where_said = _mlp(3 + 4, 256, config.where_dim, nn.GELU)  # a short way from what the heads say to words
         self.no_place = nn.Parameter(torch.zeros(config.where_dim))  # learned "no spatial information" of mono sounds
         self.words = nn.Linear(config.where_dim, sum(WORDS), bias=False)
 
@@ -152,7 +155,8 @@ class ElsaSmall(Elsa):
         vector, votes = self.spatial(features.spatial[rows])
         direction = self._direction(vector, votes)
         room = self.room(vector).float()
-        where = self.where(torch.cat([vector, direction.to(vector.dtype), room.to(vector.dtype)], 1))
+        said = torch.cat([2 * direction, (room - room.new_tensor(ROOM_CENTRE)) / room.new_tensor(ROOM_SPREAD)], 1)
+        where = self.where(vector) + self.where_said(said)
         where = nn.functional.normalize(where.float(), dim=-1)
         places = self.no_place.expand(len(spatial), -1).index_copy(0, rows, where)
         direction, room = _spread(direction, rows, len(spatial)), _spread(room, rows, len(spatial))

@@ -70,7 +70,7 @@ def elsa_small() -> TrainConfig:
         model=model_config.elsa_small(),
         stages=(
             StageConfig("place", 400, 48, 2e-3, place),
-            StageConfig("align", 1000, 64, 1.2e-3, data, tagger_lr=0.3),
+            StageConfig("align", 800, 64, 1.2e-3, data, tagger_lr=0.3),
         ),
     )
 
