@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,7 +82,7 @@ def test_measured_suite_end_to_end(data: Path, tmp_path: Path) -> None:
     assert results[1].metrics["onset_least_diffuse.mean_deg"] == pytest.approx(where["direction.mean_deg"])
     assert results[2].metrics["chance"] == pytest.approx(1 / 3)
     saved = load_results(tmp_path / "out")
-    assert len(saved) == 3 and all(r.command == "elsa eval measured" for r in saved)
+    assert len(saved) == 3 and all(r.command.startswith("elsa eval measured --task loc") for r in saved)
     items = load_items(tmp_path / "out", "measured.localization")
     assert items is not None and len(items["id"]) == 6
     # again: the same scenes, and the same numbers
@@ -108,6 +109,15 @@ def test_mono_suite_reads_the_test_clips_as_mono(data: Path, tmp_path: Path) -> 
     assert {r.name for r in results} == {"mono.retrieval", "mono.classes"}
     # one vector for everything: the first class wins every time
     assert results[-1].metrics["mono.accuracy"] == pytest.approx(1 / 3)
+
+
+def test_a_task_that_the_set_cannot_do_is_left_out_unless_it_was_named(data: Path, tmp_path: Path) -> None:
+    # six scenes at two places hold no five of every class
+    run = partial(suites.run_suite, Ears(), "measured", tmp_path / "out", data, quick=True, cache=tmp_path / "c")
+    assert [r.task for r in run()] == ["retrieval", "localization", "baselines", "classes"]
+    assert {r.task for r in load_results(tmp_path / "out")} == {"retrieval", "localization", "baselines", "classes"}
+    with pytest.raises(DataError, match="can test no attribute"):
+        run(tasks=["zero_shot"])
 
 
 def test_wrong_names_say_what_there_is(data: Path, tmp_path: Path) -> None:

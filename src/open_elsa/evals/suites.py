@@ -281,11 +281,12 @@ def run_suite(
         alone = None
         if clips := _mono_clips(name, scenes, data_root, tasks, quick):
             alone = observe(embedder, MonoItems(clips), batch_size=batch_size, progress=step("mono clips"))
-        results = list(_tasks(embedder, seen, alone, tasks, data_name=name))
-    command = f"elsa eval {name}" + (" --quick" if quick else "")
-    results = [replace(result, command=command) for result in results]
-    for result in results:
-        result.save(out)
+        options = [f"--task {task}" for task in tasks or ()] + (["--quick"] if quick else [])
+        command = " ".join([f"elsa eval {name}", *options])
+        results = []
+        for result in _tasks(embedder, seen, alone, tasks, name, console):
+            results.append(replace(result, command=command))
+            results[-1].save(out)
     console.print(summary(results))
     console.print(f"{len(results)} results in {out}, {time.perf_counter() - started:.0f} s")
     return results
@@ -311,8 +312,9 @@ def _tasks(
     alone: Observations | None,
     tasks: Sequence[str] | None,
     data_name: str,
+    console: Console,
 ) -> Iterator[Result]:
-    """Run what is wanted and possible; a task named outright that this set cannot do raises its own error."""
+    """Run what is wanted and possible; a task that this set cannot do is left out, or raises where it was named."""
     where = seen or alone
     if where is None:
         raise ConfigError(f"none of the tasks {list(tasks or TASKS)} can be run on {data_name}")
@@ -324,8 +326,16 @@ def _tasks(
         "classes": (alone is not None, lambda: mono_classes.run(embedder, _given(alone), seen)),
     }
     for task, (can, run) in possible.items():
-        if can and task in (tasks or TASKS):
-            yield run()
+        if not can or task not in (tasks or TASKS):
+            continue
+        try:
+            result = run()
+        except DataError as error:
+            if tasks:
+                raise
+            console.print(f"left out: {task}: {error}", markup=False)
+        else:
+            yield result
 
 
 def _mono_clips(
