@@ -23,6 +23,8 @@ def world_size() -> int:
 def start() -> None:
     """Join the group that torchrun describes in the environment; does nothing without one."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
+        if torch.cuda.is_available():  # "cuda" then means this process's own GPU, not the first for all
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
