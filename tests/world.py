@@ -42,7 +42,10 @@ def _band(noise: Signal, low: float, high: float) -> Signal:
 
 #: label -> (captions, how it sounds from time in s and white noise of the same length)
 SOUNDS: dict[str, tuple[tuple[str, str], Callable[[Signal, Signal], Signal]]] = {
-    "hum": (("a transformer humming", "an electric hum"), lambda t, n: _tones(t, {100: 1, 200: 0.8, 300: 0.6, 700: 0.4})),
+    "hum": (
+        ("a transformer humming", "an electric hum"),
+        lambda t, n: _tones(t, {100: 1, 200: 0.8, 300: 0.6, 700: 0.4}),
+    ),
     "whistle": (("a kettle whistling", "a shrill whistle"), lambda t, n: _tones(t, {3100: 1, 6200: 0.3}) + 0.02 * n),
     "clicks": (("a clock ticking", "a ticking clock"), lambda t, n: n * _envelope(t, 0.25, 0.004)),
     "hiss": (("steam hissing", "hissing steam"), lambda t, n: _band(n, 4000, 11000)),

@@ -92,7 +92,9 @@ def test_noise_lies_at_the_drawn_level_below_w(diffuse: bool) -> None:
     t = np.arange(RATE) / RATE
     scene = foa.encode(0.2 * np.sin(2 * np.pi * 500 * t), 90)
     at = (20.0, 20.0)
-    config = AugmentConfig(hiss=0.0 if diffuse else 1.0, room_noise=1.0 if diffuse else 0.0, hiss_snr_db=at, room_snr_db=at)
+    config = AugmentConfig(
+        hiss=0.0 if diffuse else 1.0, room_noise=1.0 if diffuse else 0.0, hiss_snr_db=at, room_snr_db=at
+    )
     for seed in range(4):
         noise = augment.add_noise(scene, pool, np.random.default_rng(seed), config) - scene
         power = np.mean(noise.astype(np.float64) ** 2, axis=1)
@@ -103,4 +105,6 @@ def test_noise_lies_at_the_drawn_level_below_w(diffuse: bool) -> None:
 def test_no_noise_by_no_chance() -> None:
     scene = pulse(0, 0)
     quiet = AugmentConfig(hiss=0.0, room_noise=0.0)
-    np.testing.assert_array_equal(augment.add_noise(scene, NoisePool(RATE, 1.0), np.random.default_rng(0), quiet), scene)
+    np.testing.assert_array_equal(
+        augment.add_noise(scene, NoisePool(RATE, 1.0), np.random.default_rng(0), quiet), scene
+    )

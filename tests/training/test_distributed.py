@@ -18,7 +18,11 @@ from open_elsa.training.recipes import elsa_tiny as tiny_recipe
 from open_elsa.training.train import align_losses, place_losses
 
 N = 4  # examples in the whole batch
-MASKS = {"uneven": [True, True, False, True], "one_side": [True, True, False, False], "single": [False, True, False, False]}
+MASKS = {
+    "uneven": [True, True, False, True],
+    "one_side": [True, True, False, False],
+    "single": [False, True, False, False],
+}
 
 
 def share(whole: Tensor, rank: int, world: int) -> Tensor:
@@ -167,7 +171,9 @@ def test_two_processes_equal_one(
     for ours in two:
         assert ours[case].keys() == one[case].keys()
         for name, wanted in one[case].items():
-            torch.testing.assert_close(ours[case][name], wanted, rtol=1e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(
+                ours[case][name], wanted, rtol=1e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}"
+            )
 
 
 def test_the_whole_model_gets_gradients(one: dict[str, dict[str, Tensor]]) -> None:

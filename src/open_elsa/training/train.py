@@ -160,7 +160,7 @@ class Run:
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {float(loss)} at step {self.step} of stage {self.stage + 1}; lower the lr"
+                f"the loss is {float(loss.detach())} at step {self.step} of stage {self.stage + 1}; lower the lr"
             )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,62 @@
+"""From a folder of sounds to a checkpoint that loads, with its card and its list of clips."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from world import SOUNDS, write_corpus
+
+from open_elsa.errors import DataError
+from open_elsa.model import checkpoints
+from open_elsa.training.recipes import TrainConfig, elsa_tiny
+from open_elsa.training.session import train_recipe
+from open_elsa.training.train import Stopped
+
+
+def one_step_each() -> TrainConfig:
+    config = elsa_tiny()
+    stages = tuple(
+        dataclasses.replace(s, steps=1, batch_size=2, data=dataclasses.replace(s.data, seconds=0.5))
+        for s in config.stages
+    )
+    return dataclasses.replace(config, stages=stages, rooms=1, positions_per_room=2)
+
+
+def test_a_folder_becomes_a_checkpoint(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "sounds", ("train", "val"))
+    shown = Console(file=io.StringIO(), width=200)
+    with pytest.raises(Stopped):
+        train_recipe(one_step_each(), corpus, tmp_path / "out", stop_after=1, console=shown)
+    assert not (tmp_path / "out" / "checkpoint").exists()
+    folder = train_recipe(one_step_each(), corpus, tmp_path / "out", console=shown, command="elsa train elsa-tiny")
+    said = shown.file.getvalue()  # type: ignore[attr-defined]
+    assert "resuming at stage 1, step 1" in said and "random weights" in said and "val_direction_mean_deg" in said
+
+    assert folder == tmp_path / "out" / "checkpoint"
+    assert checkpoints.load(folder).config == elsa_tiny().model
+    card = (folder / "README.md").read_text()
+    assert "CC0-1.0" in card and f"| {len(SOUNDS)} |" in card and "elsa train elsa-tiny" in card
+    with (folder / "training_data.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["label"] for row in rows) == sorted(SOUNDS)  # those of "train" alone
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["rooms"] == 1
+
+
+@pytest.mark.parametrize("column", ["split", "trainable"])
+def test_nothing_to_learn_from_is_an_error(tmp_path: Path, column: str) -> None:
+    corpus = write_corpus(tmp_path / "sounds")
+    table = corpus / "captions.csv"
+    with table.open() as file:
+        rows = [{**row, column: "test" if column == "split" else "no"} for row in csv.DictReader(file)]
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(DataError, match="no clip of the split 'train' that may be trained on"):
+        train_recipe(one_step_each(), corpus, tmp_path / "out", console=Console(file=io.StringIO()))

@@ -1,0 +1,150 @@
+"""The loop: stopped anywhere and called again, it ends at the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from torch import Tensor
+
+from open_elsa.errors import TrainingError
+from open_elsa.model.elsa import Elsa, build
+from open_elsa.training import losses, state, train
+from open_elsa.training.recipes import StageConfig, TrainConfig, elsa_tiny
+from open_elsa.training.train import Stopped, TrainData
+
+QUIET = Console(file=io.StringIO())
+
+
+def short(**changes: Any) -> TrainConfig:
+    """Three steps of each stage, with averaged weights."""
+    place, align = elsa_tiny().stages
+    data = dataclasses.replace(align.data, seconds=0.6)
+    stages = (
+        dataclasses.replace(place, steps=3, batch_size=4, data=dataclasses.replace(data, spatial_share=1.0)),
+        dataclasses.replace(align, steps=3, batch_size=6, data=data),
+    )
+    return dataclasses.replace(elsa_tiny(), **{"stages": stages, "ema": 0.9, **changes})
+
+
+def weights(model: Elsa) -> dict[str, Tensor]:
+    return state.trainable_state(model, model.external_prefixes)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def whole(anechoic: TrainData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Tensor]]:
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, weights(train.train(short(), anechoic, folder, validation=anechoic, console=QUIET))
+
+
+def test_stopped_and_resumed_is_bit_identical(
+    whole: tuple[Path, dict[str, Tensor]], anechoic: TrainData, tmp_path: Path
+) -> None:
+    for stop_after in (2, 3, 5):  # inside stage 1, at its last step, inside stage 2
+        with pytest.raises(Stopped):
+            train.train(short(), anechoic, tmp_path, validation=anechoic, stop_after=stop_after, console=QUIET)
+        with (tmp_path / "metrics.jsonl").open("a") as log:  # steps that a kill lost after the state was saved
+            log.write(json.dumps({"total": stop_after + 1, "loss": 99.0}) + "\n" + '{"total": 7, "lo')
+    model = train.train(short(), anechoic, tmp_path, validation=anechoic, console=QUIET)
+    wanted = whole[1]
+    assert weights(model).keys() == wanted.keys()
+    assert [k for k, v in weights(model).items() if not torch.equal(v, wanted[k])] == []
+    assert lines(tmp_path) == lines(whole[0])
+    assert not model.training
+
+
+def test_the_log_has_every_step_once_and_what_validation_says(whole: tuple[Path, dict[str, Tensor]]) -> None:
+    log = lines(whole[0])
+    steps = [line for line in log if "loss" in line]
+    assert [(line["total"], line["stage"], line["step"]) for line in steps] == [
+        *((k, "place", k) for k in (1, 2, 3)),
+        *((k, "align", k - 3) for k in (4, 5, 6)),
+    ]
+    for line in steps:
+        parts = [v for k, v in line.items() if k not in ("total", "stage", "step", "loss", "lr", "gradient")]
+        assert line["loss"] == pytest.approx(sum(parts), rel=1e-4)
+    checks = [line for line in log if "loss" not in line]
+    assert [line["stage"] for line in checks] == ["place", "align"]
+    assert all(0 < line["val_direction_mean_deg"] < 180 for line in checks)
+    assert 0 <= checks[1]["val_caption_true"] <= 1
+    assert json.loads((whole[0] / "config.json").read_text())["name"] == "elsa-tiny"
+    assert list((whole[0] / "tensorboard").iterdir())
+
+
+def test_the_average_is_what_is_returned(whole: tuple[Path, dict[str, Tensor]]) -> None:
+    stored = load_file(whole[0] / "state" / "state.safetensors")
+    name = "what.0.weight"
+    assert torch.equal(whole[1][name], stored[f"average/{name}"])
+    assert not torch.equal(whole[1][name], stored[f"model/{name}"])
+
+
+def test_a_finished_run_is_only_read(
+    whole: tuple[Path, dict[str, Tensor]], anechoic: TrainData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train.Run, "_update", lambda *_: pytest.fail("trained again"))
+    model = train.train(short(), anechoic, whole[0], console=QUIET)
+    assert all(torch.equal(v, whole[1][k]) for k, v in weights(model).items())
+
+
+def test_the_seed_decides(whole: tuple[Path, dict[str, Tensor]], anechoic: TrainData, tmp_path: Path) -> None:
+    firsts = [lines(whole[0])[0]]
+    for name, seed in (("same", 0), ("other", 1)):
+        with pytest.raises(Stopped):
+            train.train(short(seed=seed), anechoic, tmp_path / name, stop_after=1, console=QUIET)
+        firsts.append(lines(tmp_path / name)[0])
+    assert firsts[0] == firsts[1] != firsts[2]
+
+
+def test_another_configuration_is_refused(whole: tuple[Path, dict[str, Tensor]], anechoic: TrainData) -> None:
+    before = (whole[0] / "config.json").read_text()
+    with pytest.raises(TrainingError, match="holds another configuration"):
+        train.train(short(seed=5), anechoic, whole[0], console=QUIET)
+    assert (whole[0] / "config.json").read_text() == before
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    anechoic: TrainData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "direction", lambda *_: torch.tensor(float("nan"), requires_grad=True))
+    with pytest.raises(TrainingError, match="loss is nan at step 0 of stage 1"):
+        train.train(short(), anechoic, tmp_path, console=QUIET)
+    assert state.find(tmp_path / "state") is None
+
+
+def test_stage_1_leaves_hearing_and_reading_alone() -> None:
+    config = short()
+    run = train.Run.__new__(train.Run)
+    run.model = build(config.model)
+    names = {id(p): name for name, p in run.model.named_parameters()}
+    for stage in config.stages:
+        stage = dataclasses.replace(stage, tagger_lr=0.3)
+        groups = run._optimizer(stage).param_groups
+        trained = {names[id(p)].split(".")[0] for group in groups for p in group["params"]}
+        assert "spatial" in trained
+        assert (trained >= {"semantic", "text"}) == (stage.kind == "align")
+        assert not [names[id(p)] for g in groups for p in g["params"] if "backbone" in names[id(p)]]
+        for group in groups:
+            assert {names[id(p)].startswith("semantic.") for p in group["params"]} == {group["share"] == 0.3}
+            assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
+
+
+def test_the_rate_warms_up_and_falls() -> None:
+    stage = StageConfig("align", 100, 4, 1e-3, elsa_tiny().stages[1].data, warmup_steps=10)
+    rates = [train._schedule(stage, k) for k in range(100)]
+    assert rates[0] == pytest.approx(1e-4, rel=0.01)
+    assert max(rates) == pytest.approx(1e-3, rel=0.03) and 8 <= rates.index(max(rates)) <= 10
+    assert rates[55] == pytest.approx(0.43e-3, rel=0.05)
+    assert rates[-1] < 0.02e-3
+    constant = dataclasses.replace(stage, schedule="constant")
+    assert train._schedule(constant, 99) == 1e-3
