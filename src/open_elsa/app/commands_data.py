@@ -239,8 +239,10 @@ class Train(Common):
     """The data set's name, where the folder is an official layout."""
     cache: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where decoded clips and rooms are kept; OUT/cache by default."""
-    tagger: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Weights that the encoder of what is heard starts from."""
+    tagger: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Weights that the encoder of what is heard starts from: the tagger's file, or CLAP's folder for elsa-base."""
+    text: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """RoBERTa's weights, for elsa-base."""
     seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Same seed, same run."""
     rooms: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
@@ -261,7 +263,14 @@ class Train(Common):
             [f"elsa train {self.preset} --data {self.data.name}", *(f"--{k} {v}" for k, v in changes.items())]
         )
         folder = train_recipe(
-            config, self.data, self.out, corpus=self.corpus, cache=self.cache, tagger=self.tagger, command=command
+            config,
+            self.data,
+            self.out,
+            corpus=self.corpus,
+            cache=self.cache,
+            tagger=self.tagger,
+            text=self.text,
+            command=command,
         )
         if distributed.rank() == 0:  # under torchrun one of the processes speaks
             said = f"checkpoint: {folder}\ntry it: elsa describe FILE --model {folder}"

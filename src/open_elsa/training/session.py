@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import platform
 import subprocess
-import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from open_elsa.model import checkpoints
 from open_elsa.model.card import ModelCard, sources_of
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.scene import Clip
-from open_elsa.training import distributed
+from open_elsa.training import distributed, state
 from open_elsa.training.clip_store import build_store
 from open_elsa.training.recipes import TrainConfig
 from open_elsa.training.train import TrainData, train
@@ -48,6 +48,7 @@ def train_recipe(
     corpus: str | None = None,
     cache: Path | None = None,
     tagger: Path | None = None,
+    text: Path | None = None,
     stop_after: int | None = None,
     console: Console | None = None,
     command: str = "",
@@ -56,14 +57,14 @@ def train_recipe(
 
     data: a data set's folder (any that `corpora.load` reads; with `corpus` its name). Clips of the split "train" are
     trained on, those of "val" (if any) are only looked at after each stage. cache: where decoded clips and banks are
-    kept, out/cache by default. tagger: the semantic encoder's start; data/weights/ is searched when None, and without
-    it the encoder starts random. Killed and called again, it goes on where it was.
+    kept, out/cache by default. tagger: the semantic encoder's start (EfficientAT's file, or a folder with CLAP's
+    weights for HTSAT); data/weights/ is searched for the former when None, and without it the encoder starts random.
+    text: a folder with RoBERTa's weights for models that train it. Killed and called again, it goes on where it was.
     Raises DataError for an unusable corpus, TrainingError when `out` holds another run.
     """
     distributed.start()
     console = console or Console(stderr=True)
     cache = cache or out / "cache"
-    started = time.monotonic()
     name, root = (corpus, data) if corpus else (str(data), None)
     loaded = corpora.load(name, root, max_problems=50)
     for problem in loaded.problems[:5]:
@@ -76,16 +77,18 @@ def train_recipe(
     val_data = None
     if clips["val"]:
         val_data = _prepare(config, clips["val"], cache, config.bank_seed + 1, max(4, config.rooms // 20), console)
-    start = tagger or (data / TAGGER if (data / TAGGER).exists() else None)
-    if start is None and config.model.semantic.kind == "mobilenet":
-        console.print("[yellow]no tagger weights found: the semantic encoder starts from random weights[/]")
-    model = train(config, train_data, out, validation=val_data, tagger=start, stop_after=stop_after, console=console)
+    small = config.model.semantic.kind == "mobilenet"
+    start = tagger or (data / TAGGER if small and (data / TAGGER).exists() else None)
+    if start is None:
+        console.print("[yellow]no weights to start from: the semantic encoder starts random[/]")
+    model = train(
+        config, train_data, out, validation=val_data, tagger=start, text=text, stop_after=stop_after, console=console
+    )
     folder = out / "checkpoint"
     if distributed.rank() == 0:
-        card = _card(config, clips["train"], command or f"elsa train {config.name} --data {data.name}", started)
-        checkpoints.save(
-            folder, model, card, dtype=torch.float16
-        )  # half the size, differences far below a word's width
+        minutes = state.progress_of(out / "state")["minutes"]
+        card = _card(config, clips["train"], command or f"elsa train {config.name} --data {data.name}", minutes)
+        checkpoints.save(folder, model, card, dtype=torch.float16)  # rounding is far below a word's width
         write_training_list(folder / TRAINING_LIST, clips["train"])
         console.print(f"saved {folder}")
     return folder
@@ -132,7 +135,7 @@ def _every(console: Console, what: str, n: int):  # type: ignore[no-untyped-def]
     return show
 
 
-def _card(config: TrainConfig, clips: Sequence[Clip], command: str, started: float) -> ModelCard:
+def _card(config: TrainConfig, clips: Sequence[Clip], command: str, minutes: float) -> ModelCard:
     return ModelCard(
         name=config.name,
         summary=(
@@ -143,8 +146,9 @@ def _card(config: TrainConfig, clips: Sequence[Clip], command: str, started: flo
         recipe=command,
         date=date.today().isoformat(),
         machine=(
-            f"{platform.machine()}, {distributed.world_size()} process(es), "
-            f"{(time.monotonic() - started) / 60:.0f} min in the last sitting"
+            f"{platform.machine()}, {os.cpu_count()} CPU cores, "
+            f"{'one GPU a process, ' if torch.cuda.is_available() else ''}{distributed.world_size()} process(es), "
+            f"{minutes:.0f} minutes"
         ),
         seed=config.seed,
         sources=sources_of(clips, elsa_clips.CREDITS),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from torch.utils.data import DataLoader
 
 from open_elsa.errors import TrainingError
 from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
+from open_elsa.model.semantic import HtsatEncoder, MobileNetEncoder
+from open_elsa.model.text_roberta import RobertaEncoder
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.scene import Clip
 from open_elsa.training import distributed, losses, state
@@ -63,18 +65,21 @@ def train(
     *,
     validation: TrainData | None = None,
     tagger: Path | None = None,
+    text: Path | None = None,
     stop_after: int | None = None,
     console: Console | None = None,
 ) -> Elsa:
     """Train through every stage and return the model with averaged weights, in evaluation mode.
 
     out gets config.json, metrics.jsonl, TensorBoard files and `state/`, from which the same call resumes. tagger: the
-    weights that the semantic encoder starts from. stop_after: save and raise `Stopped` after that many steps in all.
+    weights that the semantic encoder starts from (EfficientAT's file, or a folder with CLAP's for HTSAT). text: a
+    folder with RoBERTa's weights, for models that train it. stop_after: save and raise `Stopped` after that many
+    steps in all.
     Raises TrainingError when `out` holds a run of another configuration, or the loss stops being a number.
     """
     distributed.start()
     run = Run(config, data, out, validation, console or Console(stderr=True))
-    run.prepare(tagger)
+    run.prepare(tagger, text)
     for index in range(run.stage, len(config.stages)):
         run.train_stage(index, stop_after)
     if run.average is not None:
@@ -90,30 +95,43 @@ class Run:
     ) -> None:
         self.config, self.data, self.out, self.validation, self.console = config, data, out, validation, console
         self.stage, self.step, self.total = 0, 0, 0
+        self.minutes_before, self.started = 0.0, time.monotonic()
         torch.manual_seed(config.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = build(config.model).to(self.device)
         self.average: state.Average | None = None
         self.resumed: Path | None = None
 
-    def prepare(self, tagger: Path | None) -> None:
-        """Check that `out` holds this run or nothing, then start from the tagger's weights or from the saved state."""
+    @property
+    def minutes(self) -> float:
+        """Wall time of the run in minutes, earlier sittings included up to their last saved state."""
+        return self.minutes_before + (time.monotonic() - self.started) / 60
+
+    def prepare(self, tagger: Path | None, text: Path | None = None) -> None:
+        """Check that `out` holds this run or nothing, then start from given weights or from the saved state."""
         self.out.mkdir(parents=True, exist_ok=True)
         written = self.out / "config.json"
         if written.exists() and written.read_text() != self.config.to_json():
             raise TrainingError(f"{written} holds another configuration; choose another folder or delete this one")
         if distributed.rank() == 0:
             written.write_text(self.config.to_json())
-        if tagger is not None:
-            self.model.semantic.load_tagger(tagger)  # type: ignore[union-attr,operator]
-        else:
+        if tagger is None:
             _quick_statistics(self.model)
+        elif isinstance(self.model.semantic, MobileNetEncoder):
+            self.model.semantic.load_tagger(tagger)
+        else:
+            cast(HtsatEncoder, self.model.semantic).load_pretrained(tagger)
+        if text is not None:
+            if not isinstance(self.model.text, RobertaEncoder):
+                raise TrainingError(f"{self.config.name} reads text with a frozen encoder of its own; leave `text` out")
+            self.model.text.load_pretrained(text)
         if self.config.ema:
             self.average = state.Average(self.model, self.config.ema, self.model.external_prefixes)
         self.resumed = state.find(self.out / "state")
         if self.resumed is not None:
             progress = state.progress_of(self.resumed)
             self.stage, self.step, self.total = progress["stage"], progress["step"], progress["total"]
+            self.minutes_before = progress.get("minutes", 0.0)
             state.load(self.resumed, self.model, self.average, None)
             self.console.print(f"resuming at stage {self.stage + 1}, step {self.step}")
 
@@ -259,7 +277,7 @@ class Run:
     def _save(self, optimizer: torch.optim.Optimizer) -> None:
         distributed.average_buffers(self.model)
         if distributed.rank() == 0:
-            progress = {"stage": self.stage, "step": self.step, "total": self.total}
+            progress = {"stage": self.stage, "step": self.step, "total": self.total, "minutes": self.minutes}
             state.save(self.out / "state", progress, self.model, self.average, optimizer)
 
     def _show(self, stage: StageConfig, metrics: dict[str, float], seconds: float) -> None:
@@ -319,7 +337,7 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 
 
 def _quick_statistics(model: Elsa) -> None:
-    """Let every BatchNorm's averages keep up: the tagger's slow ones are for pretrained weights, not for random ones."""
+    """Let every BatchNorm's averages keep up: the tagger's slow ones suit pretrained weights only."""
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 0.1
