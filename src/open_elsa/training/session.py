@@ -80,7 +80,7 @@ def train_recipe(
     small = config.model.semantic.kind == "mobilenet"
     start = tagger or (data / TAGGER if small and (data / TAGGER).exists() else None)
     if start is None:
-        console.print("[yellow]no weights to start from: the semantic encoder starts random[/]")
+        console.print("[yellow]no weights to start from: the semantic encoder starts from random weights[/]")
     model = train(
         config, train_data, out, validation=val_data, tagger=start, text=text, stop_after=stop_after, console=console
     )
