@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,15 +65,13 @@ def line(err: str) -> str:
     return lines[0]
 
 
-def test_help_is_quick_and_light() -> None:
-    start = time.perf_counter()
+def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from open_elsa.app.cli import main; main(['--help']); main(['search', '--help']);"
         "assert not {'torch', 'transformers', 'scipy', 'pyarrow'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "elsa search" in done.stdout
-    assert time.perf_counter() - start < 3  # under 1 s where nothing else runs
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from open_elsa import corpora
 from open_elsa.errors import ConfigError, DataError
@@ -294,7 +294,7 @@ def run_suite(
 
 def summary(results: Sequence[Result]) -> Table:
     """The main numbers of results as a table for the terminal."""
-    table = Table("suite", "task", "metric", "value", "95 %", "n")
+    table = Table("suite", "task", Column("metric", overflow="fold"), "value", "95 %", "n")
     for result in results:
         for metric in result.metrics:
             if metric not in result.intervals or ".facts." in metric:
