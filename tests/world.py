@@ -1,4 +1,4 @@
-"""The small world: eight sounds that nobody confuses, as a folder corpus, four rooms, and plane waves without a room."""
+"""The small world: eight sounds that nobody confuses, in a folder; four rooms; and plane waves without a room."""
 
 from __future__ import annotations
 

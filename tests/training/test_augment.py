@@ -1,4 +1,4 @@
-"""Augmentation keeps what the labels say: directions turn exactly, microphones bend them little, noise has its level."""
+"""Augmentation keeps what the labels say: directions turn exactly, microphones bend little, noise has its level."""
 
 from __future__ import annotations
 

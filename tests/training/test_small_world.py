@@ -42,7 +42,6 @@ def heard(model: Elsa, world: TrainData, bank: RoomBank, spatial_share: float) -
 def test_it_hears_where_in_rooms_it_never_heard(model: Elsa, world: TrainData, held_out: RoomBank) -> None:
     batch, out = heard(model, world, held_out, 1.0)
     error = torch.rad2deg(torch.arccos((out.direction * batch.truth.direction).sum(1).clamp(-1, 1)))
-    print("direction", float(error.mean()), float(error.median()))
     assert float(error.mean()) < 60  # by chance 90
     assert float(error.median()) < 50
 
@@ -53,7 +52,6 @@ def test_it_tells_the_sounds_apart(model: Elsa, world: TrainData, held_out: Room
     labels = sorted(SOUNDS)
     texts = model.encode_text([SOUNDS[label][0][0] for label in labels])
     right = ((out.embedding @ texts.T).argmax(1) + 1 == batch.facts[:, 0]).float().mean()
-    print("sounds", float(right))
     assert float(right) > 2 / len(SOUNDS)
 
 
@@ -63,5 +61,4 @@ def test_it_finds_true_captions_above_chance(model: Elsa, world: TrainData, held
     true = describes(batch.text_facts[64:], batch.facts)
     best = (out.embedding @ model.encode_text(batch.texts[64:]).T).argmax(1)
     found, chance = true[torch.arange(64), best].float().mean(), true.float().mean()
-    print("captions", float(found), float(chance))
     assert float(found) > 1.5 * float(chance)
