@@ -39,7 +39,7 @@ def test_elsa_base_is_the_papers() -> None:
 
 def test_stage_1_hears_spatial_sounds_only() -> None:
     for config in (elsa_small(), elsa_tiny(), elsa_base()):
-        assert [stage.kind for stage in config.stages] == ["place", "align"]
+        assert [stage.kind for stage in config.stages][:2] == ["place", "align"]
         assert config.stages[0].data.spatial_share == 1
         assert 0 < config.stages[1].data.spatial_share < 1
 

@@ -148,3 +148,11 @@ def test_the_rate_warms_up_and_falls() -> None:
     assert rates[-1] < 0.02e-3
     constant = dataclasses.replace(stage, schedule="constant")
     assert train._schedule(constant, 99) == 1e-3
+
+
+def test_a_balanced_stage_draws_from_the_balanced_bank(anechoic: TrainData) -> None:
+    stage = dataclasses.replace(elsa_tiny().stages[1], balanced=True)
+    with pytest.raises(TrainingError, match="balanced bank"):
+        anechoic.bank_for(stage)
+    other = dataclasses.replace(anechoic, balanced=anechoic.bank)
+    assert other.bank_for(stage) is anechoic.bank and other.bank_for(elsa_tiny().stages[1]) is anechoic.bank

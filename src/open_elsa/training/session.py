@@ -109,20 +109,26 @@ def _prepare(
 ) -> TrainData:
     """Decode the clips and make the bank, on the first rank; the others wait and open them."""
     rate = config.model.sample_rate
-    folder = cache / f"rooms-{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}"
+    name = f"{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}"
+    banks = {False: cache / f"rooms-{name}"}
+    if any(stage.balanced for stage in config.stages):
+        banks[True] = cache / f"balanced-rooms-{name}"
     if distributed.rank() == 0:
         build_store(cache, clips, rate, progress=_every(console, "decoding", 1000))
-        make_bank(
-            folder,
-            rooms=rooms,
-            positions_per_room=config.positions_per_room,
-            seed=bank_seed,
-            sample_rate=rate,
-            workers=max(1, config.workers),
-            progress=_every(console, "simulating", 1000),
-        )
+        for balanced, folder in banks.items():
+            make_bank(
+                folder,
+                rooms=rooms,
+                positions_per_room=config.positions_per_room,
+                seed=bank_seed,
+                sample_rate=rate,
+                balanced=balanced,
+                workers=max(1, config.workers),
+                progress=_every(console, "simulating", 1000),
+            )
     distributed.wait()
-    return TrainData(clips, build_store(cache, clips, rate), RoomBank.open(folder))
+    opened = {balanced: RoomBank.open(folder) for balanced, folder in banks.items()}
+    return TrainData(clips, build_store(cache, clips, rate), opened[False], opened.get(True))
 
 
 def _every(console: Console, what: str, n: int):  # type: ignore[no-untyped-def]

@@ -47,11 +47,21 @@ WORKER_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class TrainData:
-    """What a run learns from: clips with their decoded samples, and a bank of responses."""
+    """What a run learns from: clips with their decoded samples, a bank of drawn rooms and, for stages that ask for it,
+    one whose word classes are equally frequent."""
 
     clips: Sequence[Clip]
     store: ClipStore
     bank: RoomBank
+    balanced: RoomBank | None = None
+
+    def bank_for(self, stage: StageConfig) -> RoomBank:
+        """The bank that a stage draws from; TrainingError where it is not there."""
+        if not stage.balanced:
+            return self.bank
+        if self.balanced is None:
+            raise TrainingError("this stage trains in a balanced bank and was given none; make one with balanced=True")
+        return self.balanced
 
 
 class Stopped(Exception):
@@ -237,7 +247,7 @@ class Run:
             stage.data,
             data.clips,
             data.store,
-            data.bank,
+            data.bank_for(stage),
             batch_size=stage.batch_size,
             steps=steps,
             seed=(self.config.seed * 1000 + self.stage) if seed is None else seed,
