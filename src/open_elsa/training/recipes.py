@@ -63,7 +63,7 @@ class TrainConfig:
 
 
 def elsa_small() -> TrainConfig:
-    """The recipe of the shipped checkpoint: about an hour and a half on two CPU cores."""
+    """The recipe of the shipped checkpoint: under an hour on two CPU cores."""
     data = DataConfig(seconds=3.0, repeats={"esc50": 5})  # ESC-50's labels are the cleanest of the corpus
     place = dataclasses.replace(data, spatial_share=1.0)
     return TrainConfig(
