@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from open_elsa.errors import TrainingError
+from open_elsa.model.checkpoints import own_state
 from open_elsa.training import state
 from open_elsa.training.lamb import Lamb
 
@@ -25,7 +26,7 @@ class Model(nn.Module):
 def trained(steps: int, optimizer: str = "adamw") -> tuple[Model, state.Average, torch.optim.Optimizer]:
     torch.manual_seed(0)
     model = Model()
-    average = state.Average(model, 0.9, model.external_prefixes)
+    average = state.Average(model, 0.9)
     made = torch.optim.AdamW if optimizer == "adamw" else Lamb
     updater = made([{"params": list(model.layer.parameters())}, {"params": list(model.norm.parameters())}], lr=0.1)
     for step in range(steps):
@@ -42,7 +43,7 @@ def go_on(model: Model, average: state.Average, optimizer: torch.optim.Optimizer
 
 
 def values(model: Model) -> dict[str, Tensor]:
-    return {k: v.clone() for k, v in state.trainable_state(model, model.external_prefixes).items()}
+    return {k: v.clone() for k, v in own_state(model).items()}
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
@@ -63,7 +64,7 @@ def test_going_on_from_a_state_is_as_if_never_stopped(tmp_path: Path, optimizer:
 
 def test_the_average_follows_slowly_and_forgets_the_start() -> None:
     model = Model()
-    average = state.Average(model, 0.998, model.external_prefixes)
+    average = state.Average(model, 0.998)
     nn.init.constant_(model.layer.bias, 0.0)
     average.update(model, 0)
     nn.init.constant_(model.layer.bias, 1.0)

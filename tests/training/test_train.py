@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from open_elsa.errors import TrainingError
+from open_elsa.model.checkpoints import own_state
 from open_elsa.model.elsa import Elsa, build
 from open_elsa.training import losses, state, train
 from open_elsa.training.recipes import StageConfig, TrainConfig, elsa_tiny
@@ -35,7 +36,7 @@ def short(**changes: Any) -> TrainConfig:
 
 
 def weights(model: Elsa) -> dict[str, Tensor]:
-    return state.trainable_state(model, model.external_prefixes)
+    return own_state(model)
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from open_elsa.errors import DataError
 from open_elsa.evals.metrics import Interval
 from open_elsa.evals.result import Result, now, versions
 from open_elsa.scenes.scene import SpatialWords
+from open_elsa.scenes.scene_files import TRUTH
 from open_elsa.sound.audio import Sound
 from open_elsa.sound.foa import unit_vector
 
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 Estimate = Callable[[NDArray[np.float32], int], Mapping[str, Floats]]
 
 #: What is true of a scene and what a model may say of it, with units; NaN = unknown.
-QUANTITIES = ("azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s", "drr_db")
+QUANTITIES = TRUTH
 
 
 class Embedder(Protocol):

@@ -60,7 +60,7 @@ def load(source: str | Path | None = None, *, make: Callable[[ElsaConfig], nn.Mo
     config = read_config(folder)
     with torch.random.fork_rng(devices=[]):  # the random start is overwritten: it must not move the caller's generator
         model = make(config)
-    state = _read(folder / WEIGHTS, _own_state(model))
+    state = _read(folder / WEIGHTS, own_state(model))
     model.load_state_dict(state, strict=False)  # strictness is _read's; what is external isn't in the file
     if (text := getattr(model, "text", None)) is not None and hasattr(text, "load_tokenizer"):
         text.load_tokenizer(folder)
@@ -126,7 +126,7 @@ def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> s
 
 def _stored(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
-    for name, tensor in _own_state(model).items():
+    for name, tensor in own_state(model).items():
         if tensor.is_floating_point():
             if not bool(tensor.isfinite().all()):
                 raise CheckpointError(f"{name!r} holds values that aren't finite; the training diverged, nothing saved")
@@ -136,7 +136,8 @@ def _stored(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
     return state
 
 
-def _own_state(model: nn.Module) -> dict[str, Tensor]:
+def own_state(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, less those that a package brings (`external_prefixes`)."""
     external: tuple[str, ...] = getattr(model, "external_prefixes", ())
     return {name: tensor.detach() for name, tensor in model.state_dict().items() if not name.startswith(external)}
 

@@ -21,7 +21,7 @@ class SemanticConfig:
     """The encoder of what is heard (from W).
 
     kind: "htsat" is the paper's (transformers' ClapAudioModel, 48 kHz, 768-d); "mobilenet" is the small one
-    (MobileNetV3, width 0.4, 32 kHz, 384-d). htsat_layers and htsat_hidden shrink HTSAT for tests only.
+    (MobileNetV3, width 0.4, 32 kHz, 384-d). htsat_depths and htsat_dim shrink HTSAT for tests only.
     """
 
     kind: Literal["htsat", "mobilenet"] = "mobilenet"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,10 +17,9 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from open_elsa.errors import CheckpointError, DataError
+from open_elsa.errors import CheckpointError
 from open_elsa.model.config import TextConfig
-
-logger = logging.getLogger("open_elsa")
+from open_elsa.model.tokens import token_rows
 
 _CHUNK = 32  # texts read at once
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -78,20 +76,7 @@ class MiniLMTextEncoder(nn.Module):
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask (b, tokens); longer texts are cut to max_tokens with a warning, empty ones refused."""
-        rows = []
-        for k, text in enumerate(texts):
-            if not text.strip():
-                raise DataError(f"text {k} of {len(texts)} is empty; describe the sound in words")
-            ids = self.tokenizer.encode(text[: 40 * self.max_tokens]).ids
-            if len(ids) > self.max_tokens or len(text) > 40 * self.max_tokens:
-                logger.warning(
-                    "text %d (%d characters) is longer than %d tokens; the rest is not read",
-                    k,
-                    len(text),
-                    self.max_tokens,
-                )
-                ids = [*ids[: self.max_tokens - 1], ids[-1]]
-            rows.append(ids)
+        rows = token_rows(self.tokenizer, texts, self.max_tokens)
         longest = max(map(len, rows))
         ids_t = torch.zeros(len(rows), longest, dtype=torch.long)
         mask = torch.zeros(len(rows), longest, dtype=torch.bool)

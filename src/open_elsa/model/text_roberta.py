@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from jaxtyping import Float, Int
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from torch import Tensor, nn
 
-from open_elsa.errors import CheckpointError, DataError
+from open_elsa.errors import CheckpointError
 from open_elsa.model.config import TextConfig
 from open_elsa.model.pretrained import fit_weights, local_folder, read_weights
-
-logger = logging.getLogger("open_elsa")
+from open_elsa.model.tokens import token_rows
 
 PRETRAINED = ("FacebookAI/roberta-base", "roberta-base")
 """Where the hub's cache is searched for a tokenizer when none was given."""
@@ -76,21 +74,7 @@ class RobertaEncoder(nn.Module):
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Int[Tensor, "b t"], Int[Tensor, "b t"]]:
         """Token ids and mask (1 = token, 0 = padding); longer texts are cut with a warning, empty ones DataError."""
-        rows: list[list[int]] = []
-        longest = 40 * self.max_tokens  # characters read at most, so that a book costs no more than a caption
-        for k, text in enumerate(texts):
-            if not text.strip():
-                raise DataError(f"text {k} of {len(texts)} is empty; describe the sound in words")
-            ids: list[int] = self.tokenizer.encode(text[:longest]).ids
-            if len(ids) > self.max_tokens or len(text) > longest:
-                logger.warning(
-                    "text %d (%d characters) is longer than %d tokens; the rest is not read",
-                    k,
-                    len(text),
-                    self.max_tokens,
-                )
-                ids = [*ids[: self.max_tokens - 1], ids[-1]] if len(ids) > self.max_tokens else ids
-            rows.append(ids)
+        rows = token_rows(self.tokenizer, texts, self.max_tokens)
         width = max(map(len, rows), default=0)
         padding = _SPECIALS["<pad>"]
         ids_t = torch.tensor([row + [padding] * (width - len(row)) for row in rows], dtype=torch.long)

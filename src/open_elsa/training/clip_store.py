@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import DataError, ElsaError
 from open_elsa.scenes.scene import Clip
+from open_elsa.scenes.scene_files import write_whole
 from open_elsa.sound import audio
 
 logger = logging.getLogger("open_elsa")
@@ -92,8 +93,7 @@ def build_store(
         os.fsync(out.fileno())
     partial.replace(folder / "samples.int16")
     meta = {"sample_rate": sample_rate, "ids": ids, "offsets": offsets, "problems": problems}
-    (folder / "store.json.part").write_text(json.dumps(meta))
-    (folder / "store.json.part").replace(folder / "store.json")
+    write_whole(folder / "store.json", lambda path: path.write_text(json.dumps(meta)))
     return ClipStore(folder)
 
 

@@ -10,9 +10,6 @@ from torch import Tensor
 
 from open_elsa.training.distributed import gather, rank, world_size
 
-#: Columns of a facts table: the sound's id, then one column an attribute (scenes.attributes' order); 0 = says nothing.
-FACT_COLUMNS = 6
-
 
 def describes(text_facts: Int[Tensor, "m f"], audio_facts: Int[Tensor, "n f"]) -> Bool[Tensor, "n m"]:
     """Which texts are true of which sounds: every fact that a text states (not 0) equals the sound's.
@@ -86,14 +83,17 @@ def squared(predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:
     return _masked((predicted - torch.where(known, true, predicted.detach())).square(), known)
 
 
+def angular_error_deg(u: Float[Tensor, "n 3"], v: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+    """Great-circle angle in degrees, atan2(|u x v|, u . v); NaN where a vector is."""
+    return torch.rad2deg(torch.atan2(torch.linalg.cross(u, v).norm(dim=-1), (u * v).sum(-1)))
+
+
 def spread(uncertainty: Float[Tensor, " n"], predicted: Tensor, true: Tensor, mask: Bool[Tensor, " n"]) -> Tensor:
     """Laplace likelihood of the angular error in degrees, so that `uncertainty` learns the error to expect.
 
     The direction itself gets no gradient from here.
     """
-    with torch.no_grad():
-        cross = torch.linalg.cross(predicted, true).norm(dim=-1)
-        error = torch.rad2deg(torch.atan2(cross, (predicted * true).sum(-1))).nan_to_num()
+    error = angular_error_deg(predicted.detach(), true).nan_to_num()
     width = uncertainty.clamp(0.3, 180.0)
     return _masked(error / width + torch.log(width), mask)
 

@@ -6,7 +6,7 @@ import csv
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from open_elsa.model import checkpoints
 from open_elsa.model.card import ModelCard, sources_of
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.scene import Clip
+from open_elsa.scenes.scene_files import write_whole
 from open_elsa.training import distributed, state
 from open_elsa.training.clip_store import build_store
 from open_elsa.training.recipes import TrainConfig
@@ -96,12 +97,14 @@ def train_recipe(
 
 def write_training_list(path: Path, clips: Sequence[Clip]) -> None:
     """Write which clips a checkpoint learned from, one a row, with the licence and the original recording of each."""
-    partial = path.with_suffix(".part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("id", "corpus", "label", "licence", "recording", "source_url"))
-        rows.writerows((c.id, c.corpus, c.label, c.licence, c.recording, c.source_url) for c in clips)
-    partial.replace(path)
+
+    def write(unfinished: Path) -> None:
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(("id", "corpus", "label", "licence", "recording", "source_url"))
+            rows.writerows((c.id, c.corpus, c.label, c.licence, c.recording, c.source_url) for c in clips)
+
+    write_whole(path, write)
 
 
 def _prepare(
@@ -131,13 +134,16 @@ def _prepare(
     return TrainData(clips, build_store(cache, clips, rate), opened[False], opened.get(True))
 
 
-def _every(console: Console, what: str, n: int):  # type: ignore[no-untyped-def]
+def _every(console: Console, what: str, n: int) -> Callable[[int, int], None]:
+    """A progress callback that prints about every n."""
+    shown = -1
+
     def show(done: int, total: int) -> None:
-        if done % n < 256 and done // n != show.last:  # type: ignore[attr-defined]
-            show.last = done // n  # type: ignore[attr-defined]
+        nonlocal shown
+        if done % n < 256 and done // n != shown:
+            shown = done // n
             console.print(f"{what} {done}/{total}")
 
-    show.last = -1  # type: ignore[attr-defined]
     return show
 
 

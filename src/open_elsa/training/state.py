@@ -13,25 +13,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from open_elsa.errors import TrainingError
-
-
-def trainable_state(model: nn.Module, external: tuple[str, ...]) -> dict[str, Tensor]:
-    """Parameters and buffers of the model that are its own, by name."""
-    return {k: v for k, v in model.state_dict().items() if not k.startswith(external or ("\0",))}
+from open_elsa.model.checkpoints import own_state
 
 
 class Average:
     """Exponential moving average of a model's own parameters and buffers."""
 
-    def __init__(self, model: nn.Module, decay: float, external: tuple[str, ...]) -> None:
-        self.decay, self.external = decay, external
-        self.values = {k: v.detach().clone() for k, v in trainable_state(model, external).items()}
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.values = {k: v.clone() for k, v in own_state(model).items()}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Move towards the model; early steps move further, so that the start is forgotten."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in trainable_state(model, self.external).items():
+        for name, value in own_state(model).items():
             if value.is_floating_point():
                 self.values[name].lerp_(value.to(self.values[name].dtype), 1 - decay)
             else:
@@ -49,8 +45,7 @@ def save(
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    external: tuple[str, ...] = getattr(model, "external_prefixes", ())
-    tensors = {f"model/{k}": v for k, v in trainable_state(model, external).items()}
+    tensors = {f"model/{k}": v for k, v in own_state(model).items()}
     if average is not None:
         tensors |= {f"average/{k}": v for k, v in average.values.items()}
     for k, entry in optimizer.state_dict()["state"].items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import math
 import os
 import time
@@ -25,13 +24,12 @@ from open_elsa.model.semantic import HtsatEncoder, MobileNetEncoder
 from open_elsa.model.text_roberta import RobertaEncoder
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.scene import Clip
+from open_elsa.scenes.scene_files import write_whole
 from open_elsa.training import distributed, losses, state
 from open_elsa.training.clip_store import ClipStore
 from open_elsa.training.data import Batch, SceneBatches
 from open_elsa.training.lamb import Lamb
 from open_elsa.training.recipes import StageConfig, TrainConfig
-
-logger = logging.getLogger("open_elsa")
 
 #: For data workers. One thread each: BLAS threads that wait for a busy core cost three times the work they save. And
 #: without the malloc settings glibc maps and unmaps every large temporary, which costs up to half of the time.
@@ -124,7 +122,7 @@ class Run:
         if written.exists() and written.read_text() != self.config.to_json():
             raise TrainingError(f"{written} holds another configuration; choose another folder or delete this one")
         if distributed.rank() == 0:
-            written.write_text(self.config.to_json())
+            write_whole(written, lambda path: path.write_text(self.config.to_json()))
         if tagger is None:
             _quick_statistics(self.model)
         elif isinstance(self.model.semantic, MobileNetEncoder):
@@ -136,7 +134,7 @@ class Run:
                 raise TrainingError(f"{self.config.name} reads text with a frozen encoder of its own; leave `text` out")
             self.model.text.load_pretrained(text)
         if self.config.ema:
-            self.average = state.Average(self.model, self.config.ema, self.model.external_prefixes)
+            self.average = state.Average(self.model, self.config.ema)
         self.resumed = state.find(self.out / "state")
         if self.resumed is not None:
             progress = state.progress_of(self.resumed)
@@ -275,8 +273,7 @@ class Run:
                 text = model.encode_text(batch.texts[: len(batch.spatial)])
                 true = losses.describes(batch.text_facts[: len(text)], batch.facts)
                 found.append(true[torch.arange(len(true)), (output.embedding @ text.T).argmax(1)].float().mean())
-            cosine = (direction * batch.truth.direction).sum(1)[batch.spatial].clamp(-1, 1)
-            errors.append(torch.rad2deg(torch.arccos(cosine)))
+            errors.append(losses.angular_error_deg(direction, batch.truth.direction)[batch.spatial])
         error = torch.cat(errors)
         metrics = {"val_direction_mean_deg": float(error.mean()), "val_direction_median_deg": float(error.median())}
         if found:
@@ -370,9 +367,7 @@ class _Log:
 
             lines = self.path.read_text().splitlines() if self.path.exists() else []
             kept = [line for line in lines if line.endswith("}") and json.loads(line)["total"] <= self.total]
-            partial = self.path.with_suffix(".part")
-            partial.write_text("".join(line + "\n" for line in kept))
-            partial.replace(self.path)
+            write_whole(self.path, lambda path: path.write_text("".join(line + "\n" for line in kept)))
             self.file = self.path.open("a")
             self.board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=self.total)
         return self
