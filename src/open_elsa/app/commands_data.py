@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -219,18 +219,19 @@ class DataCheck(Common):
 class Train(Common):
     """Train a model from captioned sounds; the checkpoint is a folder that every other command takes as --model.
 
-    PRESET is elsa-small (the shipped model), elsa-tiny (seconds, to try the path) or elsa-base (the paper's, for a
-    cluster; start it with torchrun). Your own data: a folder with captions.csv that has the columns path, caption and
+    PRESET is elsa-small (the shipped model), elsa-small-tune (to go on from it with your sounds), elsa-tiny (seconds,
+    to try the path) or elsa-base (the paper's, for a cluster; start it with torchrun). Your own data: a folder with captions.csv that has the columns path, caption and
     split (train, val). Interrupted, it goes on where it stopped.
 
     Examples:
       elsa train elsa-tiny --data my-sounds --out runs/try
       elsa train elsa-small --data my-sounds --out runs/small --seed 1
+      elsa train elsa-small-tune --start shipped --data my-sounds --out runs/mine
       elsa train elsa-small --data ~/ESC-50 --corpus esc50 --out runs/esc
     """
 
     preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET")]
-    """Name of a recipe: elsa-small, elsa-tiny, elsa-base."""
+    """Name of a recipe: elsa-small, elsa-small-tune, elsa-tiny, elsa-base."""
     data: Path
     """Folder of captioned sounds."""
     out: Path
@@ -239,6 +240,8 @@ class Train(Common):
     """The data set's name, where the folder is an official layout."""
     cache: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where decoded clips and rooms are kept; OUT/cache by default."""
+    start: Annotated[str | None, tyro.conf.arg(metavar="CHECKPOINT")] = None
+    """A finished checkpoint of the same model to go on from: a folder, or "shipped" for the one in the package."""
     tagger: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """Weights that the encoder of what is heard starts from: the tagger's file, or CLAP's folder for elsa-base."""
     text: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -252,6 +255,7 @@ class Train(Common):
 
     def run(self) -> None:
         """Run it."""
+        from open_elsa.model import checkpoints
         from open_elsa.training import distributed
         from open_elsa.training.recipes import recipe
         from open_elsa.training.session import train_recipe
@@ -259,8 +263,9 @@ class Train(Common):
 
         changes = {k: v for k in ("seed", "rooms", "workers") if (v := getattr(self, k)) is not None}
         config = resolved(recipe(self.preset), **changes)
+        told = changes if self.start is None else {"start": self.start, **changes}
         command = " ".join(
-            [f"elsa train {self.preset} --data {self.data.name}", *(f"--{k} {v}" for k, v in changes.items())]
+            [f"elsa train {self.preset} --data {self.data.name}", *(f"--{k} {v}" for k, v in told.items())]
         )
         folder = train_recipe(
             config,
@@ -268,6 +273,7 @@ class Train(Common):
             self.out,
             corpus=self.corpus,
             cache=self.cache,
+            start=None if self.start is None else checkpoints.find(None if self.start == "shipped" else self.start),
             tagger=self.tagger,
             text=self.text,
             command=command,
@@ -303,6 +309,8 @@ class Evaluate(WithModel):
     """Only this task; may be repeated."""
     quick: bool = False
     """A small part of each suite, to see that it runs."""
+    split: Literal["test", "val"] = "test"
+    """val: the validation clips in rooms of their own, to choose a recipe by; filed under other names."""
     cache: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where test rooms and scenes are kept between runs."""
     workers: int = 1
@@ -344,6 +352,7 @@ class Evaluate(WithModel):
                 self.data,
                 tasks=self.task or None,
                 quick=self.quick,
+                split=self.split,
                 cache=self.cache,
                 workers=self.workers,
                 console=console,

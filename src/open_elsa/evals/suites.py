@@ -2,6 +2,9 @@
 
 simulated: test clips in balanced simulated rooms that no training ever sees (their seed is kept for them).
 measured: test clips at every place of measured rooms. mono: the test clips alone. Or the folder of any scene set.
+
+What a recipe is chosen by is the validation split: the same suites of other clips in other rooms, under other names.
+Measured rooms have no such counterpart, as they are all test rooms.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -34,8 +38,8 @@ from open_elsa.sound import audio
 SUITES = ("simulated", "measured", "mono")
 TASKS = ("retrieval", "zero_shot", "localization", "baselines", "classes")
 
-#: Seed of the test rooms and test scenes; training recipes must use another one.
-TEST_SEED = 20_261_126
+#: Seeds of the rooms and scenes of each split; training recipes must use others.
+SEEDS: dict[str, int] = {"test": 20_261_126, "val": 20_261_127}
 #: Size of the simulated set: rooms x places, one scene for each; and the quick one.
 ROOMS, PLACES = 150, 8
 QUICK_ROOMS, QUICK_PLACES = 18, 4
@@ -52,9 +56,11 @@ _KNOWN_AREAS_M2 = dict.fromkeys(("Lab025", "Lab050", "Lab075", "LabR", "LabRB"),
 SIMULATED_RECIPE = SceneRecipe(duration_s=5.0, snr_db=(30.0, 60.0))
 MEASURED_RECIPE = SceneRecipe(duration_s=5.0, snr_db=None)
 
+Split = Literal["test", "val"]
+
 #: What a reader must know of the sets to judge a number; the classes' bounds are those of the balanced bank.
 SIMULATED_ABOUT = (
-    "{rooms} simulated shoebox rooms x {places} places, one scene of 5 s each: one of {clips} test clips in a "
+    "{rooms} simulated shoebox rooms x {places} places, one scene of 5 s each: one of {clips} {split} clips in a "
     "room whose seed no training uses, noise 30 to 60 dB below. The bank is balanced, not natural: size and "
     "reverberation of rooms and direction, elevation and distance of places go round their word classes in turn and "
     "lie inside them (azimuth within 34 degrees of front, left, back or right, so that no source stands between two "
@@ -117,11 +123,12 @@ class MonoItems:
     clips: Sequence[Clip]
     name: str = "mono"
     max_s: float = 30.0
+    split: Split = "test"
 
     @property
     def about(self) -> str:
         """How the set is made."""
-        return f"{len(self)} test clips alone, mono at their own rate, the first {self.max_s:g} s of each."
+        return f"{len(self)} {self.split} clips alone, mono at their own rate, the first {self.max_s:g} s of each."
 
     @property
     def revision(self) -> str:
@@ -152,16 +159,21 @@ def family(room_id: str) -> str:
     return found.group(1) if found else room_id
 
 
-def held_out_clips(data_root: str | Path) -> list[Clip]:
-    """The labelled clips of the test split, by id: ESC-50's fold 4 where the data has it, else every labelled one.
+def held_out_clips(data_root: str | Path, split: Split = "test") -> list[Clip]:
+    """The labelled clips of a split, by id: ESC-50's fold (4: test, 3: val) where the data has it, else every one.
 
-    Raises DataError when the test split has no labelled clip.
+    Raises DataError when the split has no labelled clip.
     """
-    clips = sorted((c for c in corpora.load(data_root, splits=("test",)).clips if c.label), key=lambda c: c.id)
+    clips = sorted((c for c in corpora.load(data_root, splits=(split,)).clips if c.label), key=lambda c: c.id)
     chosen = [c for c in clips if c.corpus == "esc50"] or clips
     if not chosen:
-        raise DataError(f"{data_root}: the test split has no clip with a label; evaluation needs classes")
+        raise DataError(f"{data_root}: the split {split} has no clip with a label; evaluation needs classes")
     return chosen
+
+
+def suite_name(name: str, split: Split) -> str:
+    """What results are filed under: "simulated", or "simulated-val", so that no table mistakes one for the other."""
+    return name if split == "test" else f"{name}-{split}"
 
 
 def default_cache() -> Path:
@@ -175,11 +187,13 @@ def simulated(
     cache: Path,
     *,
     quick: bool = False,
-    seed: int = TEST_SEED,
+    split: Split = "test",
+    seed: int | None = None,
     workers: int = 1,
     progress: Progressed | None = None,
 ) -> SceneItems:
-    """The simulated suite: test clips in balanced test rooms, one scene a response; made on first use in `cache`."""
+    """The simulated suite: a split's clips in balanced rooms of its own, one scene a response; kept in `cache`."""
+    seed = SEEDS[split] if seed is None else seed
     rooms, places = (QUICK_ROOMS, QUICK_PLACES) if quick else (ROOMS, PLACES)
     stem = f"{rooms}x{places}-seed{seed}"
     bank = make_bank(
@@ -191,7 +205,7 @@ def simulated(
         workers=workers,
         progress=progress,
     )
-    clips = held_out_clips(data_root)
+    clips = held_out_clips(data_root, split)
     made = make_scenes(
         cache / f"simulated-{stem}-{MonoItems(clips).revision[:8]}",
         clips,
@@ -200,7 +214,8 @@ def simulated(
         seed=seed,
         recipe=SIMULATED_RECIPE,
     )
-    return SceneItems(made, "simulated", about=SIMULATED_ABOUT.format(rooms=rooms, places=places, clips=len(clips)))
+    about = SIMULATED_ABOUT.format(rooms=rooms, places=places, clips=len(clips), split=split)
+    return SceneItems(made, suite_name("simulated", split), about=about)
 
 
 def measured(
@@ -209,7 +224,7 @@ def measured(
     *,
     rooms: str | Path | None = None,
     quick: bool = False,
-    seed: int = TEST_SEED,
+    seed: int = SEEDS["test"],
 ) -> SceneItems:
     """The measured suite: 20 test clips (quick: 3) at every place of every room under data_root/measured-rooms.
 
@@ -243,7 +258,8 @@ def run_suite(
     tasks: Sequence[str] | None = None,
     quick: bool = False,
     cache: str | Path | None = None,
-    seed: int = TEST_SEED,
+    split: Split = "test",
+    seed: int | None = None,
     batch_size: int = 16,
     workers: int = 1,
     console: Console | None = None,
@@ -251,11 +267,14 @@ def run_suite(
     """Run tasks on a suite ("simulated", "measured", "mono" or a folder of scenes) and save one JSON a task in `out`.
 
     data_root: folder of the captioned clips (and measured rooms); only a folder of scenes does without it. tasks: some
-    of TASKS, all that the suite allows when None. Every sound is rendered and embedded once. console: where progress
-    and a summary go, None = nowhere. Raises ConfigError for an unknown suite or task.
+    of TASKS, all that the suite allows when None. split: "val" for the validation clips and rooms, by which recipes are
+    chosen; its results are filed as "NAME-val". seed: of rooms and scenes, the split's own when None. Every sound is
+    rendered and embedded once. console: where progress and a summary go, None = nowhere.
+    Raises ConfigError for an unknown suite or task, and for measured rooms in validation: they are all test rooms.
     """
     console = console or Console(quiet=True)
-    _check_names(name, tasks)
+    _check_names(name, tasks, split)
+    seed = SEEDS[split] if seed is None else seed
     started = time.perf_counter()
     kept = Path(cache) if cache is not None else default_cache()
     with Progress(console=console, transient=True) as bars:
@@ -267,7 +286,7 @@ def run_suite(
         scenes: SceneItems | None = None
         if name == "simulated":
             root = _need(data_root, name)
-            scenes = simulated(root, kept, quick=quick, seed=seed, workers=workers, progress=step("test rooms"))
+            scenes = simulated(root, kept, quick=quick, split=split, seed=seed, workers=workers, progress=step("rooms"))
         elif name == "measured":
             scenes = measured(_need(data_root, name), kept, quick=quick, seed=seed)
         elif name != "mono":
@@ -279,9 +298,11 @@ def run_suite(
                 embedder, scenes, estimate=baselines.estimate, batch_size=batch_size, progress=step(f"{name} scenes")
             )
         alone = None
-        if clips := _mono_clips(name, scenes, data_root, tasks, quick):
-            alone = observe(embedder, MonoItems(clips), batch_size=batch_size, progress=step("mono clips"))
+        if clips := _mono_clips(name, scenes, data_root, tasks, quick, split):
+            mono = MonoItems(clips, suite_name("mono", split), split=split)
+            alone = observe(embedder, mono, batch_size=batch_size, progress=step("mono clips"))
         options = [f"--task {task}" for task in tasks or ()] + (["--quick"] if quick else [])
+        options += [] if split == "test" else [f"--split {split}"]
         command = " ".join([f"elsa eval {name}", *options])
         results = []
         for result in _tasks(embedder, seen, alone, tasks, name, console):
@@ -339,11 +360,16 @@ def _tasks(
 
 
 def _mono_clips(
-    name: str, scenes: SceneItems | None, data_root: str | Path | None, tasks: Sequence[str] | None, quick: bool
+    name: str,
+    scenes: SceneItems | None,
+    data_root: str | Path | None,
+    tasks: Sequence[str] | None,
+    quick: bool,
+    split: Split,
 ) -> list[Clip]:
     """Clips to hear alone: all of the test's for "mono", else those of the scenes when classes are asked for."""
     if name == "mono":
-        clips = held_out_clips(_need(data_root, name))
+        clips = held_out_clips(_need(data_root, name), split)
         return clips[:: max(1, len(clips) // QUICK_MONO)] if quick else clips
     if scenes is None or "classes" not in (tasks or TASKS):
         return []
@@ -352,7 +378,11 @@ def _mono_clips(
     return clips if all(c.label for c in clips) and len({c.label for c in clips}) > 1 else []
 
 
-def _check_names(name: str, tasks: Sequence[str] | None) -> None:
+def _check_names(name: str, tasks: Sequence[str] | None, split: Split) -> None:
+    if split not in SEEDS:
+        raise ConfigError(f"there is no split {split!r}; choose test or val")
+    if split == "val" and name not in ("simulated", "mono"):
+        raise ConfigError(f"{name} has no validation part: measured rooms and given scenes are only for tests")
     if name not in SUITES and not Path(name).is_dir():
         raise ConfigError(f"there is no suite {name!r}; choose one of {', '.join(SUITES)} or a folder of scenes")
     if unknown := [t for t in tasks or () if t not in TASKS]:

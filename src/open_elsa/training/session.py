@@ -48,6 +48,7 @@ def train_recipe(
     *,
     corpus: str | None = None,
     cache: Path | None = None,
+    start: Path | None = None,
     tagger: Path | None = None,
     text: Path | None = None,
     stop_after: int | None = None,
@@ -58,7 +59,8 @@ def train_recipe(
 
     data: a data set's folder (any that `corpora.load` reads; with `corpus` its name). Clips of the split "train" are
     trained on, those of "val" (if any) are only looked at after each stage. cache: where decoded clips and banks are
-    kept, out/cache by default. tagger: the semantic encoder's start (EfficientAT's file, or a folder with CLAP's
+    kept, out/cache by default. start: a finished checkpoint of the same model to go on from, instead of tagger and
+    text; its card and its weights' hash are named in the new card. tagger: the semantic encoder's start (EfficientAT's file, or a folder with CLAP's
     weights for HTSAT); data/weights/ is searched for the former when None, and without it the encoder starts random.
     text: a folder with RoBERTa's weights for models that train it. Killed and called again, it goes on where it was.
     Raises DataError for an unusable corpus, TrainingError when `out` holds another run.
@@ -79,16 +81,25 @@ def train_recipe(
     if clips["val"]:
         val_data = _prepare(config, clips["val"], cache, config.bank_seed + 1, max(4, config.rooms // 20), console)
     small = config.model.semantic.kind == "mobilenet"
-    start = tagger or (data / TAGGER if small and (data / TAGGER).exists() else None)
-    if start is None:
+    if start is None and tagger is None and small and (data / TAGGER).exists():
+        tagger = data / TAGGER
+    if start is None and tagger is None:
         console.print("[yellow]no weights to start from: the semantic encoder starts from random weights[/]")
     model = train(
-        config, train_data, out, validation=val_data, tagger=start, text=text, stop_after=stop_after, console=console
+        config,
+        train_data,
+        out,
+        validation=val_data,
+        start=start,
+        tagger=tagger,
+        text=text,
+        stop_after=stop_after,
+        console=console,
     )
     folder = out / "checkpoint"
     if distributed.rank() == 0:
         minutes = state.progress_of(out / "state")["minutes"]
-        card = _card(config, clips["train"], command or f"elsa train {config.name} --data {data.name}", minutes)
+        card = _card(config, clips["train"], command or f"elsa train {config.name} --data {data.name}", minutes, start)
         checkpoints.save(folder, model, card, dtype=torch.float16)  # rounding is far below a word's width
         write_training_list(folder / TRAINING_LIST, clips["train"])
         console.print(f"saved {folder}")
@@ -147,7 +158,13 @@ def _every(console: Console, what: str, n: int) -> Callable[[int, int], None]:
     return show
 
 
-def _card(config: TrainConfig, clips: Sequence[Clip], command: str, minutes: float) -> ModelCard:
+def _card(config: TrainConfig, clips: Sequence[Clip], command: str, minutes: float, start: Path | None) -> ModelCard:
+    credits = CREDITS if config.model.semantic.kind == "mobilenet" else ()
+    if start is not None:
+        before = (
+            f"went on from the weights {checkpoints.weights_hash(start)[:12]}, whose card lists what they learned from"
+        )
+        credits = (before, *credits)
     return ModelCard(
         name=config.name,
         summary=(
@@ -164,7 +181,7 @@ def _card(config: TrainConfig, clips: Sequence[Clip], command: str, minutes: flo
         ),
         seed=config.seed,
         sources=sources_of(clips, elsa_clips.CREDITS),
-        credits=CREDITS if config.model.semantic.kind == "mobilenet" else (),
+        credits=credits,
         limits=LIMITS,
         code_revision=_revision(),
     )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +20,10 @@ from torch.utils.data import DataLoader
 
 from open_elsa.errors import TrainingError
 from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
-from open_elsa.model.semantic import HtsatEncoder, MobileNetEncoder
-from open_elsa.model.text_roberta import RobertaEncoder
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import write_whole
-from open_elsa.training import distributed, losses, state
+from open_elsa.training import distributed, losses, starts, state
 from open_elsa.training.clip_store import ClipStore
 from open_elsa.training.data import Batch, SceneBatches
 from open_elsa.training.lamb import Lamb
@@ -72,6 +70,7 @@ def train(
     out: Path,
     *,
     validation: TrainData | None = None,
+    start: Path | None = None,
     tagger: Path | None = None,
     text: Path | None = None,
     stop_after: int | None = None,
@@ -79,15 +78,14 @@ def train(
 ) -> Elsa:
     """Train through every stage and return the model with averaged weights, in evaluation mode.
 
-    out gets config.json, metrics.jsonl, TensorBoard files and `state/`, from which the same call resumes. tagger: the
-    weights that the semantic encoder starts from (EfficientAT's file, or a folder with CLAP's for HTSAT). text: a
-    folder with RoBERTa's weights, for models that train it. stop_after: save and raise `Stopped` after that many
-    steps in all.
+    out gets config.json, metrics.jsonl, TensorBoard files and `state/`, from which the same call resumes. start,
+    tagger, text: weights to start from, see `starts.give_weights`. stop_after: save and raise `Stopped` after that
+    many steps in all.
     Raises TrainingError when `out` holds a run of another configuration, or the loss stops being a number.
     """
     distributed.start()
     run = Run(config, data, out, validation, console or Console(stderr=True))
-    run.prepare(tagger, text)
+    run.prepare(start, tagger, text)
     for index in range(run.stage, len(config.stages)):
         run.train_stage(index, stop_after)
     if run.average is not None:
@@ -115,7 +113,7 @@ class Run:
         """Wall time of the run in minutes, earlier sittings included up to their last saved state."""
         return self.minutes_before + (time.monotonic() - self.started) / 60
 
-    def prepare(self, tagger: Path | None, text: Path | None = None) -> None:
+    def prepare(self, start: Path | None, tagger: Path | None, text: Path | None) -> None:
         """Check that `out` holds this run or nothing, then start from given weights or from the saved state."""
         self.out.mkdir(parents=True, exist_ok=True)
         written = self.out / "config.json"
@@ -123,16 +121,7 @@ class Run:
             raise TrainingError(f"{written} holds another configuration; choose another folder or delete this one")
         if distributed.rank() == 0:
             write_whole(written, lambda path: path.write_text(self.config.to_json()))
-        if tagger is None:
-            _quick_statistics(self.model)
-        elif isinstance(self.model.semantic, MobileNetEncoder):
-            self.model.semantic.load_tagger(tagger)
-        else:
-            cast(HtsatEncoder, self.model.semantic).load_pretrained(tagger)
-        if text is not None:
-            if not isinstance(self.model.text, RobertaEncoder):
-                raise TrainingError(f"{self.config.name} reads text with a frozen encoder of its own; leave `text` out")
-            self.model.text.load_pretrained(text)
+        starts.give_weights(self.model, start, tagger, text)
         if self.config.ema:
             self.average = state.Average(self.model, self.config.ema)
         self.resumed = state.find(self.out / "state")
@@ -205,7 +194,7 @@ class Run:
 
     def _losses(self, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
         batch = _to(batch, self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16 and _computes_bf16(self.device)):
             if stage.kind == "place":
                 return place_losses(self.model, stage, batch)
             return align_losses(self.model, stage, batch)
@@ -343,11 +332,9 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     return batch._replace(features=features, **tensors)
 
 
-def _quick_statistics(model: Elsa) -> None:
-    """Let every BatchNorm's averages keep up: the tagger's slow ones suit pretrained weights only."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-            module.momentum = 0.1
+def _computes_bf16(device: torch.device) -> bool:
+    """Whether the machine has instructions for bf16: a CPU that only imitates it takes ten times as long as float32."""
+    return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def _one_thread(_: int) -> None:
