@@ -220,8 +220,8 @@ class Train(Common):
     """Train a model from captioned sounds; the checkpoint is a folder that every other command takes as --model.
 
     PRESET is elsa-small (the shipped model), elsa-small-tune (to go on from it with your sounds), elsa-tiny (seconds,
-    to try the path) or elsa-base (the paper's, for a cluster; start it with torchrun). Your own data: a folder with captions.csv that has the columns path, caption and
-    split (train, val). Interrupted, it goes on where it stopped.
+    to try the path) or elsa-base (the paper's, for a cluster; start it with torchrun). Your own data: a folder with
+    captions.csv that has the columns path, caption and split (train, val). Interrupted, it goes on where it stopped.
 
     Examples:
       elsa train elsa-tiny --data my-sounds --out runs/try

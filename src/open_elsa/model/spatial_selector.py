@@ -19,6 +19,7 @@ from open_elsa.model.config import SpatialConfig
 N_FFT = 1024
 HOP = 320  # 10 ms at 32 kHz
 _EPS = 1e-8
+_FRAMES = 128  # of the STFT at a time: what is made of them stays in the processor's cache
 
 
 class MelIntensity(nn.Module):
@@ -45,23 +46,28 @@ class MelIntensity(nn.Module):
         return torch.stack([self._one(sound) for sound in audio])  # sound by sound: the working set stays in cache
 
     def _one(self, sound: Float[Tensor, "4 n"]) -> Float[Tensor, "8 t m"]:
-        spectrum = torch.stft(
-            sound, N_FFT, HOP, window=self.window, center=True, pad_mode="constant", return_complex=True
-        )
-        spectrum = spectrum[:, : self.stop].transpose(1, 2)  # (4, t, bins)
-        real, imag = spectrum.real, spectrum.imag
-        w_re, w_im = real[0], imag[0]
-        order = [3, 1, 2]  # X, Y, Z of ACN's W, Y, Z, X
-        x_re, x_im = real[order], imag[order]
-        active = (w_re * x_re + w_im * x_im) @ self.bank  # Re{W* (X, Y, Z)}
-        reactive = (w_re * x_im - w_im * x_re) @ self.bank  # Im{W* (X, Y, Z)}
-        pressure = (w_re.square() + w_im.square()) @ self.bank
-        velocity = (x_re.square() + x_im.square()).sum(0) @ self.bank
+        frames = nn.functional.pad(sound, (N_FFT // 2, N_FFT // 2)).unfold(-1, N_FFT, HOP)
+        sums = torch.cat([self._band_sums(part) for part in frames.split(_FRAMES, dim=1)], 1)
+        active, reactive, pressure, velocity = sums[:3], sums[3:6], sums[6], sums[7]
         energy = 0.5 * (pressure + velocity) + _EPS * (1 + pressure.amax())
         level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)  # 60 dB: digital silence is no news
         level = 0.25 * (level - level.mean())
         ratio = 0.25 * torch.log((velocity + energy * 1e-3) / (pressure + energy * 1e-3))
         return torch.cat([active / energy, reactive / energy, level[None], ratio[None]])
+
+    def _band_sums(self, frames: Float[Tensor, "4 t n"]) -> Float[Tensor, "8 t m"]:
+        """Active and reactive intensity x y z, pressure and velocity energy of some frames, summed in each band."""
+        spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window)[..., : self.stop])
+        real, imag = spectrum[..., 0].contiguous(), spectrum[..., 1].contiguous()
+        w_re, w_im = real[0], imag[0]
+        rows = []
+        for channel in (3, 1, 2):  # X, Y, Z of ACN's W, Y, Z, X
+            rows.append((w_re * real[channel]).addcmul_(w_im, imag[channel]))  # Re{W* X}
+        for channel in (3, 1, 2):
+            rows.append((w_re * imag[channel]).addcmul_(w_im, real[channel], value=-1))  # Im{W* X}
+        power = real.square().addcmul_(imag, imag)
+        rows += [power[0], power[1:].sum(0)]
+        return torch.stack(rows) @ self.bank
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:

@@ -60,9 +60,10 @@ def train_recipe(
     data: a data set's folder (any that `corpora.load` reads; with `corpus` its name). Clips of the split "train" are
     trained on, those of "val" (if any) are only looked at after each stage. cache: where decoded clips and banks are
     kept, out/cache by default. start: a finished checkpoint of the same model to go on from, instead of tagger and
-    text; its card and its weights' hash are named in the new card. tagger: the semantic encoder's start (EfficientAT's file, or a folder with CLAP's
-    weights for HTSAT); data/weights/ is searched for the former when None, and without it the encoder starts random.
-    text: a folder with RoBERTa's weights for models that train it. Killed and called again, it goes on where it was.
+    text; the new card names its weights. tagger: the semantic encoder's start (EfficientAT's file, or a folder with
+    CLAP's weights for HTSAT); data/weights/ is searched for the former when None, and without it the encoder starts
+    random. text: a folder with RoBERTa's weights for models that train it. Killed and called again, it goes on where
+    it was.
     Raises DataError for an unusable corpus, TrainingError when `out` holds another run.
     """
     distributed.start()

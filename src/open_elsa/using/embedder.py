@@ -95,9 +95,10 @@ def load(path_or_id: str | Path | None = None, *, device: str = "cpu", batch_siz
     Raises CheckpointError for a folder that is missing, incomplete or does not fit; ConfigError for the device.
     """
     from open_elsa.model import checkpoints
+    from open_elsa.model.folding import fold_batch_norm
 
     folder = checkpoints.find(path_or_id)
-    model = checkpoints.load(folder)
+    model = fold_batch_norm(checkpoints.load(folder))
     return Embedder(model, device=device, batch_size=batch_size, weights_sha256=checkpoints.weights_hash(folder))
 
 
