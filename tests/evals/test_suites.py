@@ -104,6 +104,29 @@ def test_simulated_suite_is_the_same_set_in_any_cache(
     assert suites.simulated(data, tmp_path / "one", quick=True, seed=5).revision != one.revision
 
 
+def test_validation_has_clips_rooms_and_names_of_its_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suites, "QUICK_ROOMS", 2)
+    monkeypatch.setattr(suites, "QUICK_PLACES", 2)
+    table = data / "captions.csv"
+    table.write_text(table.read_text() + "dog.wav,the sound of a cat,cat,val,CC0\nbell.wav,a siren,siren,val,CC0\n")
+    test, val = (suites.simulated(data, tmp_path / "c", quick=True, split=split) for split in ("test", "val"))
+    assert {i.label for i in test.items()} <= {"dog", "rain", "bell"} and {i.label for i in val.items()} == {
+        "cat",
+        "siren",
+    }
+    rooms = [[s.scenes.truth(i)["room_id"] for i in range(len(s))] for s in (test, val)]
+    areas = [{s.scenes.truth(i)["floor_area_m2"] for i in range(len(s))} for s in (test, val)]
+    assert rooms[0] and not areas[0] & areas[1]
+    results = suites.run_suite(Ears(), "mono", tmp_path / "out", data, split="val")
+    assert {r.name for r in results} == {"mono-val.retrieval", "mono-val.classes"}
+    assert "2 val clips" in results[0].protocol and results[0].command == "elsa eval mono --split val"
+    for name in ("measured", str(data)):
+        with pytest.raises(ConfigError, match="no validation part"):
+            suites.run_suite(Ears(), name, tmp_path / "out", data, split="val")
+
+
 def test_mono_suite_reads_the_test_clips_as_mono(data: Path, tmp_path: Path) -> None:
     results = suites.run_suite(Ears(), "mono", tmp_path / "out", data)
     assert {r.name for r in results} == {"mono.retrieval", "mono.classes"}

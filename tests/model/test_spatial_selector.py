@@ -46,6 +46,20 @@ def test_a_diffuse_field_has_no_direction(intensity: MelIntensity) -> None:
     assert float(in_high_bands.norm(dim=0).mean()) < 0.5
 
 
+@pytest.mark.parametrize("samples", [200, 1024, 40_123, 128 * 320, 2 * RATE])
+def test_pieces_of_the_transform_make_the_whole(intensity: MelIntensity, samples: int) -> None:
+    sound = 0.1 * torch.randn(4, samples, generator=torch.Generator().manual_seed(samples))
+    whole = torch.stft(sound, 1024, 320, window=intensity.window, pad_mode="constant", return_complex=True)
+    w, xyz = whole[0, : intensity.stop], whole[[3, 1, 2], : intensity.stop]
+    cross = (w.conj() * xyz).transpose(1, 2)
+    pressure = w.abs().square().T @ intensity.bank
+    energy = 0.5 * (pressure + xyz.abs().square().sum(0).T @ intensity.bank) + 1e-8 * (1 + pressure.amax())
+    features = intensity(sound[None])[0]
+    assert features.shape == (8, 1 + samples // 320, 64)
+    torch.testing.assert_close(features[:3], cross.real @ intensity.bank / energy, atol=1e-4, rtol=0)
+    torch.testing.assert_close(features[3:6], cross.imag @ intensity.bank / energy, atol=1e-4, rtol=0)
+
+
 def test_level_does_not_matter(intensity: MelIntensity) -> None:
     sound = plane_wave(40, 10) + 0.3 * plane_wave(-100).roll(500, 1)
     torch.testing.assert_close(intensity(0.003 * sound[None]), intensity(sound[None]), atol=0.02, rtol=0)

@@ -32,7 +32,8 @@ class ElsaOutput(NamedTuple):
 
     embedding (b, dim) unit; direction (b, 3) unit xyz; room (b, k): the regressions in the model's own scale, compared
     with `Elsa.room_targets`; distance_m, floor_area_m2, t30_s, drr_db, uncertainty_deg: (b,), the last three None in
-    models that do not predict them. uncertainty_deg is the angular error to expect.
+    models that do not predict them. uncertainty_deg is the angular error to expect. bands (b, 1 + 2 * BANDS): log
+    volume, log T30 and DRR / 10 dB per third octave, None likewise; training learns by them.
     """
 
     embedding: Tensor
@@ -43,6 +44,7 @@ class ElsaOutput(NamedTuple):
     t30_s: Tensor | None
     drr_db: Tensor | None
     uncertainty_deg: Tensor | None
+    bands: Tensor | None = None
 
 
 class Place(NamedTuple):
@@ -170,6 +172,7 @@ class ElsaSmall(Elsa):
             t30_s=room[:, 2].exp(),
             drr_db=10 * room[:, 3],
             uncertainty_deg=spread[:, 0].exp(),
+            bands=_spread(self.bands(vector).float(), rows, len(spatial)) if self.training else None,
         )
 
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "b d"]:

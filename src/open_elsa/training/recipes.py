@@ -34,7 +34,7 @@ class StageConfig:
     schedule: Literal["cosine", "constant"] = "cosine"  # after the warm-up; the paper states none
     warmup_steps: int = 100
     regression: float = 1.0  # weight of the regression terms (the paper: an unweighted sum, as far as is known)
-    bands: float = 0.3  # weight of volume, DRR and T30 per band in "place"
+    bands: float = 0.3  # weight of volume, DRR and T30 per band, where the model says them
     words: float = 0.5  # weight of the shared word prototypes: contrast alone was slow to tell left from right
     balanced: bool = False  # True: rooms whose word classes are equally frequent, T30 independent of size
     all_negatives: bool = False  # True: the paper's loss, other captions that are true as well count as wrong
@@ -76,9 +76,11 @@ def elsa_small() -> TrainConfig:
         model=model_config.elsa_small(),
         stages=(
             StageConfig("place", 400, 48, 2e-3, place),
-            StageConfig("align", 800, 64, 1.2e-3, data, tagger_lr=0.3),
+            StageConfig("align", 800, 64, 1.2e-3, data, tagger_lr=0.3, bands=0.0),
             # drawn rooms hold more near places than far ones, which pulls every distance in: end on an even mix
-            StageConfig("align", 240, 64, 6e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, balanced=True),
+            StageConfig(
+                "align", 240, 64, 6e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, bands=0.0, balanced=True
+            ),
             *elsa_small_tune().stages,
         ),
     )
@@ -87,13 +89,13 @@ def elsa_small() -> TrainConfig:
 def elsa_small_tune() -> TrainConfig:
     """Go on from a finished elsa-small: the last stage of its recipe, and the way to make it your own sounds' model.
 
-    Distance was the weakest word: longer pieces let the decay be heard, the words weigh more, and the noise is milder,
-    since diffuse noise is hard to tell from a room's own sound.
+    Distance was the weakest word: longer pieces let the decay be heard, decay and DRR per band are asked for again, the
+    words weigh more, and the noise is milder, since diffuse noise is hard to tell from a room's own sound.
     """
     quiet = AugmentConfig(room_noise=0.4, room_snr_db=(18.0, 60.0), hiss_snr_db=(22.0, 75.0))
-    data = dataclasses.replace(_SMALL_DATA, seconds=4.0, augment=quiet)
+    data = dataclasses.replace(_SMALL_DATA, seconds=3.5, augment=quiet)
     last = StageConfig(
-        "align", 480, 64, 6e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, words=1.0, balanced=True
+        "align", 400, 48, 6e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, words=1.0, balanced=True
     )
     return TrainConfig(name="elsa-small-tune", model=model_config.elsa_small(), stages=(last,))
 

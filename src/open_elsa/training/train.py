@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from open_elsa.errors import TrainingError
-from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
+from open_elsa.model.elsa import BANDS, Elsa, ElsaSmall, Features, Truth, build
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import write_whole
@@ -287,13 +287,21 @@ class Run:
 def place_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
     """Stage 1: minus the cosine of the direction, squared errors of log distance, volume, DRR and T30 per band."""
     said, truth, mask = model.place(batch.features), batch.truth, batch.spatial
-    rows = mask[:, None].expand(-1, truth.log_t30_bands.shape[1])
     return {
         "direction": stage.regression * losses.direction(said.direction, truth.direction, mask),
         "distance": stage.regression * losses.squared(said.log_distance, truth.log_distance, mask),
-        "volume": stage.bands * losses.squared(said.log_volume, truth.log_volume, mask),
-        "t30": stage.bands * losses.squared(said.log_t30_bands, truth.log_t30_bands, rows),
-        "drr": stage.bands * losses.squared(said.drr_bands, truth.drr_bands, rows),
+        **_band_losses(stage, said.log_volume, said.log_t30_bands, said.drr_bands, truth, mask),
+    }
+
+
+def _band_losses(
+    stage: StageConfig, log_volume: Tensor, log_t30: Tensor, drr: Tensor, truth: Truth, mask: Tensor
+) -> dict[str, Tensor]:
+    rows = mask[:, None].expand(-1, BANDS)
+    return {
+        "volume": stage.bands * losses.squared(log_volume, truth.log_volume, mask),
+        "t30": stage.bands * losses.squared(log_t30, truth.log_t30_bands, rows),
+        "drr": stage.bands * losses.squared(drr, truth.drr_bands, rows),
     }
 
 
@@ -314,6 +322,9 @@ def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Ten
         heard = losses.words(model.word_logits(output.embedding), batch.facts)
         read = losses.words(model.word_logits(text), batch.text_facts[: len(texts)])
         terms["words"] = stage.words * (heard + read)
+    if output.bands is not None and stage.bands:
+        parts = output.bands.split((1, BANDS, BANDS), dim=1)
+        terms |= _band_losses(stage, parts[0][:, 0], parts[1], parts[2], truth, mask)
     if output.uncertainty_deg is not None:
         terms["spread"] = 0.05 * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)
     return terms
