@@ -140,7 +140,7 @@ class Asker:
             else:
                 asked.setdefault(key, prompt)
         left = len(asked) if self.max_calls is None else max(0, self.max_calls - self.calls)
-        found |= {key: _SPENT for key in list(asked)[left:]}
+        found |= dict.fromkeys(list(asked)[left:], _SPENT)
         times = Counter(keys)
         done = sum(times[key] for key in found)
         for got in self._send(list(asked.items())[:left]):

@@ -106,6 +106,9 @@ def _form(text: str, heard: str, cut: bool) -> Refusal:
         return Reason.EMPTY, ""
     if (match := _NO_ANSWER.search(low)) and match[0] not in own:
         return Reason.REFUSED, match[0]
+    foreign = {c for c in text if c.isalpha() and not c.isascii()} - set(heard) - set(heard.lower())
+    if foreign:
+        return Reason.LANGUAGE, "letters: " + " ".join(sorted(foreign)[:5])
     odd = {c for c in text if not (c.isalnum() or c in _PLAIN or c.isspace() or c == "?")} - set(heard)
     if odd:
         return Reason.MARKUP, "characters: " + " ".join(sorted(f"U+{ord(c):04X}" for c in odd)[:5])
@@ -122,9 +125,7 @@ def _form(text: str, heard: str, cut: bool) -> Refusal:
 
 
 def _language(text: str, heard: str) -> Refusal:
-    foreign = {c for c in text if c.isalpha() and not c.isascii()} - set(heard) - set(heard.lower())
-    if foreign:
-        return Reason.LANGUAGE, "letters: " + " ".join(sorted(foreign)[:5])
+    """Another language in ASCII letters shows in how few of its words join an English sentence."""
     said = vocabulary.tokens(text)
     known = frozenset[str]().union(*map(vocabulary.forms, vocabulary.tokens(heard)))
     strange = [t for t in said if not vocabulary.holds_together(t) and known.isdisjoint(vocabulary.forms(t))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -47,10 +48,17 @@ class LocalTransformers:
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        self.folder, self.sampling, self.device, self.batch_size = Path(folder), sampling or Sampling(), device, batch_size
+        self.folder, self.sampling, self.device, self.batch_size = (
+            Path(folder),
+            sampling or Sampling(),
+            device,
+            batch_size,
+        )
         if not (self.folder / "config.json").is_file():
             raise LanguageModelError(f"{folder} holds no model of transformers (there is no config.json)")
-        files = sorted(p for p in self.folder.iterdir() if p.is_file() and p.suffix in (".json", ".safetensors", ".bin"))
+        files = sorted(
+            p for p in self.folder.iterdir() if p.is_file() and p.suffix in (".json", ".safetensors", ".bin")
+        )
         self.name = self.folder.resolve().name
         self.identity = f"transformers {fingerprint(files)} {json.dumps(asdict(self.sampling), sort_keys=True)}"
         self._loaded: tuple[Any, Any] | None = None
@@ -62,7 +70,7 @@ class LocalTransformers:
 
             try:
                 tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, padding_side="left")
-                model = AutoModelForCausalLM.from_pretrained(self.folder, local_files_only=True)
+                model: Any = AutoModelForCausalLM.from_pretrained(self.folder, local_files_only=True)
                 model = model.to(self.device).eval()
             except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
                 raise LanguageModelError(
@@ -158,8 +166,8 @@ class _Draw:
 class LocalGGUF:
     """A GGUF file, run by llama.cpp through the package xllamacpp (optional: `pip install open-elsa[gguf]`).
 
-    concurrency: sequences computed at once. threads: CPU threads, None leaves it to llama.cpp. gpu_layers: layers on the
-    GPU. Raises LanguageModelError without the package or a file that is a model. With several sequences at once
+    concurrency: sequences computed at once. threads: CPU threads, None leaves it to llama.cpp. gpu_layers: layers on
+    the GPU. Raises LanguageModelError without the package or a file that is a model. With several sequences at once
     llama.cpp's sums depend on what shares a batch, so the answers are only repeatable through the cache.
     """
 
@@ -190,25 +198,36 @@ class LocalGGUF:
             raise LanguageModelError(
                 "GGUF models need the package xllamacpp: pip install xllamacpp (or open-elsa[gguf])"
             ) from error
-        params = xllamacpp.CommonParams()
+        self._params = params = xllamacpp.CommonParams()
         params.model.path = str(self.path)
         params.n_ctx, params.n_parallel, params.n_gpu_layers = context * concurrency, concurrency, gpu_layers
         params.hostnames, params.port, params.ui, params.verbosity = ["127.0.0.1"], 0, False, -1
         params.offline, params.warmup = True, False
         if threads is not None:
             params.cpuparams.n_threads = threads
-        try:
-            self._server = xllamacpp.Server(params)
-        except Exception as error:
-            raise LanguageModelError(f"llama.cpp cannot load {path}: {error}") from error
+        self._server: Any = None
+        self._loading = threading.Lock()
+
+    def _load(self) -> Any:
+        """llama.cpp with the model, read at the first question."""
+        with self._loading:
+            if self._server is None:
+                import xllamacpp
+
+                try:
+                    self._server = xllamacpp.Server(self._params)
+                except Exception as error:
+                    raise LanguageModelError(f"llama.cpp cannot load {self.path}: {error}") from error
+        return self._server
 
     def complete(self, prompts: Sequence[Prompt]) -> list[Answer]:
         """Answer each prompt; see `LanguageModel`."""
         return [self._answer(prompt) for prompt in prompts]
 
     def _answer(self, prompt: Prompt) -> Answer:
+        server = self._load()
         try:
-            value = self._server.handle_chat_completions(
+            value = server.handle_chat_completions(
                 {"messages": prompt.messages, "seed": prompt.seed, **asdict(self.sampling)}
             )
         except Exception as error:

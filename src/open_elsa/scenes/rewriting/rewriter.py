@@ -89,6 +89,10 @@ class _Work:
     turn: int  # how many items before it say the same: each of them gets words of its own
     done: SpatialCaption | None = None
 
+    @property
+    def tells(self) -> bool:
+        return self.heard is not None or self.words != _NO_WORDS
+
     def prompt(self, seed: int, draft: int) -> Prompt:
         told = json.dumps([TEMPLATE, seed, self.turn, draft, self.heard, asdict(self.words)], sort_keys=True)
         drawn = int.from_bytes(hashlib.sha256(told.encode()).digest()[:4], "little") % 2**31
@@ -130,7 +134,7 @@ class Rewriter:
         """Rewrite the items."""
         work = _sorted_out(items)
         asker = Asker(self.model, self.cache, self.max_calls, self.max_tokens, self.max_unanswered)
-        waiting = [w for w in work if w.heard is not None or w.words != _NO_WORDS]
+        waiting = [w for w in work if w.tells]
         silent = len(work) - len(waiting)
         refused: list[Refused] = []
         over_budget = 0
@@ -162,11 +166,10 @@ class Rewriter:
             silent=silent,
         )
 
-    def prompts(self, items: Iterable[Item]) -> list[tuple[Prompt, bool]]:
-        """The questions that the first draft asks, and whether the answer is in the cache; nothing is asked."""
+    def known(self, items: Iterable[Item]) -> int:
+        """How many first drafts of the items the cache holds; nothing is asked."""
         asker = Asker(self.model, self.cache)
-        work = [w for w in _sorted_out(items) if w.heard is not None or w.words != _NO_WORDS]
-        return [(p, asker.known(p) is not None) for p in (w.prompt(self.seed, 0) for w in work)]
+        return sum(asker.known(prompt) is not None for prompt in prompts(items, self.seed))
 
     def _caption(self, item: _Work, text: str) -> SpatialCaption:
         given = item.given
@@ -192,11 +195,16 @@ def rewrite(
     items: captions, or pairs of what is heard (None: nothing is said of it) and the spatial words; spatial statements
     in what is heard are taken out, since the words tell where. Every answer is read back with `check.judge`; one that
     changes, drops or invents anything is refused, asked again with another seed while there are `drafts`, and at last
-    the caption that was given stays, or the grammar writes one. kept: see `judge`. max_calls, max_tokens, max_unanswered:
-    see `Asker`. Same seed, same answers; two items that say the same get different seeds. The result does not
-    depend on the model's concurrency. Raises LanguageModelError when the model cannot be used.
+    the caption that was given stays, or the grammar writes one. kept: see `judge`. max_calls, max_tokens,
+    max_unanswered: see `Asker`. Same seed, same answers; two items that say the same get different seeds. The result
+    does not depend on the model's concurrency. Raises LanguageModelError when the model cannot be used.
     """
     return Rewriter(model, seed, cache, max_calls, max_tokens, drafts, kept, max_unanswered, progress).run(items)
+
+
+def prompts(items: Iterable[Item], seed: int = 0) -> list[Prompt]:
+    """The questions that the first draft asks, in order."""
+    return [work.prompt(seed, 0) for work in _sorted_out(items) if work.tells]
 
 
 def _sorted_out(items: Iterable[Item]) -> Sequence[_Work]:

@@ -7,21 +7,26 @@ from functools import lru_cache
 
 _TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 #: Words that hold a sentence together: they may come and go, and prove nothing about what is heard.
-FUNCTION = frozenset(
+FUNCTION = _words(
     "a an the this that these those which whose it its i me my we us our you your there where is are was were be been"
-    " being am has have had do does can and as while with of in on at to from by for inside within into all what".split()
+    " being am has have had do does can and as while with of in on at to from by for inside within into all what"
 )
 
 #: What a sentence about a sound may say without adding to what is heard: that it sounds, comes, is placed, is heard.
-NEUTRAL = frozenset(
-    "sound noise something source come emanate originate arise arrive reach hear sound audible audibly listen listener"
-    " notice perceive locate position situate place direction somewhere happen occur take make produce emit"
-    " recording record room space hall acoustic acoustics environment setting".split()
+NEUTRAL = _words(
+    "sound noise something source come emanate originate arise arrive reach hear audible audibly listen listener notice"
+    " perceive locate position situate place direction somewhere happen occur take make produce emit recording record"
+    " room space hall acoustic acoustics environment setting"
 )
 
 #: Words that deny; a denied place reads as no place at all, and a denied sound as a sound.
-DENIALS = frozenset("no not never nor neither without none nothing nobody nowhere hardly barely cannot".split())
+DENIALS = _words("no not never nor neither without none nothing nobody nowhere hardly barely cannot")
 
 _IRREGULAR = {
     form: base
