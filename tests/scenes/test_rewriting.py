@@ -35,6 +35,7 @@ TRUE = [
     (DOG, ROOM, "In a large, highly reverberant room, a dog is heard barking far away on the left."),
     ("dog", ROOM, "The sound of a dog comes from the far left of a large highly reverberant room."),
     ("glass breaking", HERE, "The sound of breaking glass comes from behind me."),
+    (DOG, ROOM, "Far off on the left, a dog's barking echoes through a large room."),
     (TWO, HERE, "Behind me, a woman is talking while a man is laughing."),
     ("a man drives a car", HERE, "A man driving an automobile is heard behind me."),
     ("Two dogs bark, then a car passes by", HERE, "Behind me, two dogs bark followed by a car passing by."),
