@@ -78,6 +78,13 @@ LIES = [
     ("a dog barks then a cat meows", HERE, "Behind me, a cat meows, then a dog barks.", Reason.REORDERED),
     ("a dog barks then a cat meows", HERE, "Behind me, a dog barks while a cat meows.", Reason.LOST),
     ("a loud man and a quiet dog", HERE, "A quiet man and a loud dog are behind me.", Reason.REORDERED),
+    (
+        "a person hums with wind and people talking",
+        HERE,
+        "Behind me, a person hums with people and wind talking.",
+        Reason.REORDERED,
+    ),
+    ("a man speaks and a man laughs", HERE, "Behind me, a man speaks and laughs.", Reason.LOST),
     ("a man chases a dog", HERE, "A dog chases a man behind me.", Reason.REORDERED),
     ("nobody speaks", HERE, "Behind me, somebody is speaking.", Reason.LOST),
     (DOG, PLACE, "Sure! Here is the sentence: A dog barks far away on the left.", Reason.LEAKED),

@@ -165,9 +165,9 @@ def _content(text: str, heard: str, words: SpatialWords, kept: float) -> Refusal
     new: list[str] = []
     for token in vocabulary.tokens(_without(text, spatial_claims(text))):
         found = vocabulary.forms(token)
-        at = next((i for i, place in enumerate(places) if not place.isdisjoint(found)), None)
-        if at is not None:
-            met += [] if at in met else [at]
+        same = [i for i, place in enumerate(places) if not place.isdisjoint(found)]
+        if same:  # a word that comes more often than in the sound's text is no new one
+            met += [i for i in same if i not in met][:1]
         elif vocabulary.denies(token):
             return Reason.DENIED, token
         elif not vocabulary.holds_together(token) or (token == "hall" and words.room_size in (None, "small")):
@@ -210,14 +210,10 @@ def _content_words(heard: str) -> list[tuple[str, tuple[int, int]]]:
     """Each content word of the sound's text with its place in the order that a rewrite must keep.
 
     The order is that of the clauses and, in a clause, that of its words; the two words of a pair such as "glass
-    breaking" may change places. A word that comes again, or one that means the same, counts once.
+    breaking" may change places.
     """
     found: list[tuple[str, tuple[int, int]]] = []
-    known: set[str] = set()
     for n, clause in enumerate(_CLAUSES.split(_ORDER.sub(r", \g<0>, ", heard))):
         own = [t for t in vocabulary.tokens(clause) if not vocabulary.holds_together(t)]
-        for i, token in enumerate(own):
-            if known.isdisjoint(vocabulary.forms(token)):
-                found.append((token, (n, 0 if len(own) <= 2 else i)))
-                known |= vocabulary.forms(token)
+        found += [(token, (n, 0 if len(own) <= 2 else i)) for i, token in enumerate(own)]
     return found

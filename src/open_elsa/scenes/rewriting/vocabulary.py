@@ -15,8 +15,8 @@ def _words(text: str) -> frozenset[str]:
 #: Words that hold a sentence together: they may come and go, and prove nothing about what is heard.
 FUNCTION = _words(
     "a an the this that these those which whose it its i me my we us our you your there where is are was were be been"
-    " being am has have had do does can and as while with of in on at to from by for inside within into through throughout"
-    " along together all what"
+    " being am has have had do does can and as while with of in on at to from by for inside within into through"
+    " throughout along together all what"
 )
 
 #: What a sentence about a sound may say without adding to what is heard: that it sounds, comes, is placed, is heard.
