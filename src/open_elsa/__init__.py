@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ConventionError,
         DataError,
         ElsaError,
+        LanguageModelError,
         TrainingError,
     )
     from open_elsa.sound.audio import Sound
@@ -34,6 +35,7 @@ _HOMES = {
             "ConventionError",
             "DataError",
             "ElsaError",
+            "LanguageModelError",
             "TrainingError",
         ),
         "open_elsa.errors",
@@ -52,6 +54,7 @@ __all__ = [
     "Embedding",
     "Hit",
     "Index",
+    "LanguageModelError",
     "Location",
     "Sound",
     "TrainingError",

@@ -29,3 +29,7 @@ class CheckpointError(ElsaError):
 
 class TrainingError(ElsaError):
     """A training run that cannot start, resume or go on."""
+
+
+class LanguageModelError(ElsaError):
+    """A language model that cannot be reached, loaded or used."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
 from open_elsa.errors import DataError
 from open_elsa.scenes.measured import MeasuredRooms, open_measured
+from open_elsa.scenes.rewriting import Answer, Prompt, rewrite, scene_sets
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.synthesis import SceneRecipe, SceneSet, make_scenes
 
@@ -79,3 +82,47 @@ def test_an_export_goes_on_after_a_kill_inside_a_letter(tmp_path: Path, rooms: M
     made.export(tmp_path / "out")
     assert (tmp_path / "out" / "truth.jsonl").read_bytes() == whole
     assert (tmp_path / "out" / "000000.flac").stat().st_mtime_ns == kept
+
+
+class Echo:
+    """A language model that answers the first of every two prompts with the truth, the second with a lie."""
+
+    name = identity = "echo"
+    batch_size = 100
+    concurrency = 1
+
+    def complete(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        true, lie = "A dog is heard far away on the left.", "A dog is heard on the right."
+        return [Answer(lie if n % 2 else true) for n, _ in enumerate(prompts)]
+
+
+def test_rewritten_captions_lie_beside_the_scenes(tmp_path: Path, rooms: MeasuredRooms) -> None:
+    folder = tmp_path / "s"
+    made = make_scenes(folder, [clip(sound(tmp_path / "dog.wav"))], rooms, scenes=3, recipe=SHORT)
+    before = (folder / "scenes.parquet").read_bytes()
+    with pytest.raises(DataError, match=r"no rewritten captions.*elsa captions rewrite"):
+        SceneSet.open(folder, rewritten=True)[0]
+    captions = scene_sets.captions_of(made)
+    assert len(captions) == sum(len(scene.captions) for scene in made)
+    report = rewrite(captions, Echo())
+    assert 0 < report.rewritten < len(captions)
+    path = scene_sets.save(made, report, {"model": "echo"})
+    opened = SceneSet.open(folder, rewritten=True)
+    texts = [text for scene in opened for text in scene.captions]
+    assert texts == [c.text for c in report.captions] and "A dog is heard far away on the left." in texts
+    assert [s.id for s in opened] == [s.id for s in made] and np.array_equal(opened.render(0), made.render(0))
+    assert [s.captions for s in SceneSet.open(folder)] == [s.captions for s in made]
+    assert (folder / "scenes.parquet").read_bytes() == before
+    stored = pq.read_table(path)
+    assert json.loads(stored.schema.metadata[b"made"])["model"] == "echo"
+    assert set(stored["writer"].to_pylist()) == {"rewrite:echo", "grammar"}
+
+    other = make_scenes(tmp_path / "o", [clip(sound(tmp_path / "dog.wav"))], rooms, scenes=3, seed=5, recipe=SHORT)
+    path.rename(other.folder / path.name)
+    with pytest.raises(DataError, match="is of other scenes"):
+        SceneSet.open(other.folder, rewritten=True)[0]
+    (other.folder / path.name).write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"rewritten.parquet cannot be read"):
+        SceneSet.open(other.folder, rewritten=True)[0]
+    with pytest.raises(DataError, match="1 captions"):
+        scene_sets.save(other, rewrite(captions[:1], Echo()), {})

@@ -28,6 +28,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rooms make": ("commands_data", "RoomsMake"),
     "scenes make": ("commands_data", "ScenesMake"),
     "scenes export": ("commands_data", "ScenesExport"),
+    "captions write": ("commands_captions", "CaptionsWrite"),
+    "captions read": ("commands_captions", "CaptionsRead"),
+    "captions rewrite": ("commands_captions", "CaptionsRewrite"),
     "data check": ("commands_data", "DataCheck"),
     "train": ("commands_data", "Train"),
     "eval": ("commands_data", "Evaluate"),
@@ -43,6 +46,9 @@ SUMMARY = {
     "rooms make": "simulate a bank of room responses",
     "scenes make": "place captioned sounds in rooms, with captions that say where",
     "scenes export": "write scenes as sound files with their truth",
+    "captions write": "say in checked sentences what is heard and where",
+    "captions read": "say which spatial facts a sentence states",
+    "captions rewrite": "let a language model rephrase captions, and refuse what is not true",
     "data check": "say what of a data set is there, missing or broken",
     "train": "train a model from a folder of captioned sounds",
     "eval": "measure a model: retrieval, zero-shot, directions",
@@ -166,7 +172,7 @@ def top_help() -> str:
 
 
 def _lines(names: list[str]) -> str:
-    return "".join(f"  {name:<14} {SUMMARY[name]}\n" for name in names)
+    return "".join(f"  {name:<16} {SUMMARY[name]}\n" for name in names)
 
 
 def _condense(box: str) -> str:

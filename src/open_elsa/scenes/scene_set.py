@@ -31,17 +31,26 @@ HELD_CLIPS = 64
 class SceneSet:
     """Scenes in a folder; open one with `SceneSet.open`, make one with `make_scenes`. Picklable, for workers."""
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], bank: Bank | None, clips_root: Path) -> None:
-        self.folder, self.manifest, self.clips_root = folder, manifest, clips_root
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], bank: Bank | None, clips_root: Path, rewritten: bool = False
+    ) -> None:
+        self.folder, self.manifest, self.clips_root, self.rewritten = folder, manifest, clips_root, rewritten
         self._bank = bank
         self._samples: material.Cache[Float32] = material.Cache(HELD_CLIPS)
 
     @classmethod
-    def open(cls, folder: str | Path, *, bank: Bank | None = None, clips_root: str | Path | None = None) -> SceneSet:
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        bank: Bank | None = None,
+        clips_root: str | Path | None = None,
+        rewritten: bool = False,
+    ) -> SceneSet:
         """Open a finished set; raises DataError if it is missing, unfinished, or made from another bank.
 
         bank: the room responses, if they are not where they were when the set was made; clips_root: likewise for the
-        folder of the clips.
+        folder of the clips. rewritten: scenes come with the captions that `elsa captions rewrite` put beside them.
         """
         files = SetFiles(Path(folder))
         if not files.manifest.is_file():
@@ -51,7 +60,7 @@ class SceneSet:
         root = Path(clips_root) if clips_root is not None else files.folder / manifest["clips_folder"]
         if bank is not None:
             _check_bank(bank, manifest, files.folder)
-        return cls(files.folder, manifest, bank, root)
+        return cls(files.folder, manifest, bank, root, rewritten)
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
@@ -62,6 +71,11 @@ class SceneSet:
             raise DataError(f"{path} cannot be read ({error}); make the scenes again") from error
         if len(rows) != self.manifest["made"]:
             raise DataError(f"{path} has {len(rows)} scenes, set.json says {self.manifest['made']}; make them again")
+        if self.rewritten:
+            from open_elsa.scenes.rewriting import scene_sets
+
+            for row, captions in zip(rows, scene_sets.load(self.folder, rows), strict=True):
+                row["captions"] = captions
         return rows
 
     @cached_property
