@@ -298,8 +298,10 @@ def read_json(path: Path) -> object:
         raise DataError(f"{path}, line {error.lineno}: is not JSON: {error.msg}") from None
 
 
-def rows(path: Path, columns: Sequence[str], separator: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, row) of a CSV without a header, values stripped; further columns are left out.
+def rows(
+    path: Path, columns: Sequence[str], separator: str = ",", optional: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line number, row) of a CSV without a header, values stripped; columns beyond the named are left out.
 
     Raises DataError for a missing or unreadable file and for a row with fewer than `columns`.
     """
@@ -313,7 +315,7 @@ def rows(path: Path, columns: Sequence[str], separator: str = ",") -> Iterator[t
                     f"{path}, line {reader.line_num}: {len(values)} columns where {len(columns)} are expected: "
                     f"{', '.join(columns)}"
                 )
-            yield reader.line_num, {c: v.strip() for c, v in zip(columns, values, strict=False)}
+            yield reader.line_num, {c: v.strip() for c, v in zip((*columns, *optional), values, strict=False)}
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None
 

@@ -4,8 +4,8 @@ Layout: `foa_dev/**/NAME.wav` and `metadata_dev/**/NAME.csv`, flat or in folders
 (dev-train, dev-test-tau …), and `foa_eval/` with `metadata_eval/` where labels were published. The CSV has no header:
 frame (100 ms, from 0), class, source, azimuth, elevation and, since STARSS23, distance in cm.
 Channels are W, Y, Z, X with the gains 1, sin φ cos θ, sin θ, cos φ cos θ: AmbiX; azimuth counts counter-clockwise, 90°
-is left. So say the sets' own READMEs (STARSS23 as kept in lixinghe1999/localization, dataset/STARSS23/README.md; STARSS22
-in huggingface.co/datasets/Fhrozen/dcase22_task3; soundata/soundata, soundata/datasets/tau2020sse_nigens.py and
+is left. So say the sets' own READMEs (STARSS23 as kept in lixinghe1999/localization, dataset/STARSS23/README.md;
+STARSS22 in huggingface.co/datasets/Fhrozen/dcase22_task3; soundata/soundata, soundata/datasets/tau2020sse_nigens.py and
 tau2021sse_nigens.py), and sharathadavanne/seld-dcase2020, cls_feature_class.py takes X from the fourth channel.
 """
 
@@ -110,7 +110,7 @@ class Layout:
         Raises DataError, with the line, for a class that the set does not have and for what is not a row of numbers.
         """
         runs: dict[tuple[float, ...], list[int]] = {}
-        for line, row in base.rows(table, _COLUMNS):
+        for line, row in base.rows(table, _COLUMNS, optional=("distance",)):
             where = f"{table}, line {line}"
             try:
                 frame, kind, source = (int(row[c]) for c in _COLUMNS[:3])

@@ -6,8 +6,8 @@
 Read with pyarrow alone. Audio is a struct of bytes and path (huggingface/datasets, src/datasets/features/audio.py),
 bytes, or a path relative to the table or the root; bytes are copied to the cache as they are (see `unpacked`).
 Captions: `caption`, `captions`, `caption_1` …, `text`, `sentence`, `transcription` or `description`, a text or a list
-of texts; else the name of `label`, `category` or `class`. `licence`/`license`, `split`, `id` and `url` are taken where a
-column has them; `license` of dataset_info.json is the licence of the rest.
+of texts; else the name of `label`, `category` or `class`. Columns `licence` or `license`, `split`, `id` and `url` are
+taken where there are; `license` of dataset_info.json is the licence of the rest.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from open_elsa.scenes.measured import POSITIONS
 from open_elsa.scenes.scene import SourcePosition
 from open_elsa.sound import audio, foa
 from open_elsa.sound.acoustics import estimate_arrival
+from open_elsa.sound.files import check_rate
 
 ARRIVAL_S = 0.010
 _COLUMNS = ("file", "azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2")
@@ -80,8 +81,8 @@ def import_sofa(
 def import_files(folder: str | Path, out: str | Path, *, convention: str, clockwise: bool = False) -> Path:
     """Make a folder of ambisonic responses with a positions.csv a folder of measured responses; returns it.
 
-    positions.csv: file and azimuth_deg, elevation_deg, distance_m, or file and x_m, y_m, z_m (from the microphone: ahead,
-    left, up); optional floor_area_m2. clockwise: azimuth counts to the right. Raises DataError as `import_sofa` does.
+    positions.csv: file and azimuth_deg, elevation_deg, distance_m, or file and x_m, y_m, z_m (from the microphone:
+    ahead, left, up); optional floor_area_m2. clockwise: azimuth counts to the right. Raises DataError as `import_sofa`.
     """
     return _write(_files(Path(folder), foa.check_convention(convention), clockwise), Path(out), "")
 
@@ -136,9 +137,7 @@ def _sofa(file: Any, source: Path, convention: str | None, area: float | None) -
     for m in range(count):
         signal = np.pad(responses[m], ((0, 0), (max(0, round(float(delay[m, 0]))), 0)))
         position = _position(places[m], f"{source}, measurement {m}")
-        yield _Response(
-            f"{m:06d}", foa.from_convention(signal, name), audio.check_rate(rate, str(source)), position, area
-        )
+        yield _Response(f"{m:06d}", foa.from_convention(signal, name), check_rate(rate, str(source)), position, area)
 
 
 def _one_emitter(responses: NDArray[np.float64], data_type: str, source: Path) -> NDArray[np.float64]:

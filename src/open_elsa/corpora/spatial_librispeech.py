@@ -3,9 +3,9 @@
 The flacs may also lie in `audio_files/` or `audio_files/{split}/`, as apple's own script and lhotse put them. The noise
 recordings (`noise_ambisonics`) are not read.
 Columns and units (radians, metres, milliseconds in 33 third octaves): apple/ml-spatial-librispeech, DATASET_SCHEMA.md.
-It does not say how the channels lie or which way azimuth turns. Two public loaders take the order W, Y, Z, X and azimuth
-counter-clockwise with +90° left, one of them after a comparison with the intensity vector; the gains are stated nowhere.
-So the set is read as AmbiX, and `hearing.convention` tells from a handful of its recordings whether that holds.
+It does not say how the channels lie or which way azimuth turns. Two public loaders take the order W, Y, Z, X and
+azimuth counter-clockwise with +90° left, one of them after a comparison with the intensity vector; the gains are stated
+nowhere. So the set is read as AmbiX, and `hearing.convention` tells from some of its recordings whether that holds.
 """
 
 from __future__ import annotations
