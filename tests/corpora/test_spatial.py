@@ -271,6 +271,10 @@ def test_hearing_needs_something_to_hear(tmp_path: Path) -> None:
     assert heard.dipole_to_w == pytest.approx(1.0, rel=0.01)
     with pytest.raises(DataError, match="cannot be heard"):
         hearing.convention([replace(scene, events=None)])
+    ahead = trees.wave(tmp_path / "ahead.wav", 0)
+    tilted = replace(scene, path=str(ahead), events=(SoundEvent("x", 0.0, 0.5, 0.0, -50.0),))
+    with pytest.raises(DataError, match="in no order .*W Y Z X: 50°, W X Y Z: 140°"):  # the better is not good enough
+        hearing.convention([tilted])
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def _audio_column(schema: pa.Schema, path: Path) -> str:
     plain = [c for c in _AUDIO if c in schema.names]
     if not (found := [*named, *structs, *plain]):
         raise DataError(f"{path} has no column of audio; its columns: {', '.join(schema.names)}")
-    return found[0]
+    return str(found[0])
 
 
 def _features(schema: pa.Schema) -> dict[str, Any]:
