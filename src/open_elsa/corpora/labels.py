@@ -90,7 +90,8 @@ def spoken(names: list[str], title: str = "") -> Named | None:
     Of "Male speech, man speaking" the first is taken; names of places ("Inside, small room") are left out. An
     uploader's title is a caption if it shares a word with a name. None where nothing is left to be said.
     """
-    first = [re.sub(r"\([^)]*\)", "", name).split(",")[0].strip().lower() for name in names]
+    first = [re.sub(r"\([^)]*\)|\b(background|ambient) ", "", name.lower()).split(",")[0].strip() for name in names]
+    first = [name.replace("open or close", "opening or closing") for name in first]
     heard = list(dict.fromkeys(word for word in first if word and not names_a_place(word)))
     if not heard:
         return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -76,11 +77,13 @@ class SpatialRecording:
         return tuple(e for e in self.events or () if e.start_s <= time_s < e.end_s)
 
     def alone(self, least_s: float = 0.25) -> Iterator[SoundEvent]:
-        """Yield the events during which nothing else is heard, from those that last `least_s`."""
+        """Yield the stretches of events, at least `least_s` long, during which nothing else is labelled."""
         for event in self.events or ():
-            others = (e for e in self.events or () if e is not event)
-            if event.end_s - event.start_s >= least_s and not any(_overlap(event, other) for other in others):
-                yield event
+            times = (t for other in self.events or () for t in (other.start_s, other.end_s))
+            edges = sorted({event.start_s, event.end_s, *(t for t in times if event.start_s < t < event.end_s)})
+            for start, end in pairwise(edges):
+                if end - start >= least_s and len(self.at((start + end) / 2)) == 1:
+                    yield replace(event, start_s=start, end_s=end)
 
 
 class RecordingReader(Protocol):
@@ -126,7 +129,3 @@ def foa_header(path: Path, problems: list[Problem]) -> audio.AudioInfo | None:
         problems.append(Problem(str(path), f"has {found.channels} channels; ambisonics has 4 (W, Y, Z, X), 9, 16 …"))
         return None
     return found
-
-
-def _overlap(a: SoundEvent, b: SoundEvent) -> bool:
-    return a.start_s < b.end_s and b.start_s < a.end_s

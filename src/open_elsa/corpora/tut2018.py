@@ -30,8 +30,8 @@ URBANSOUND = (
 _FOLDER = re.compile(r"wav_ov(?P<overlap>\d)_split(?P<split>\d)_(?P<snr>\d+)db$")
 _COLUMNS = ("sound_event_recording", "start", "end", "elevation", "azimuth")
 _LICENCE = "TUT licence: non-commercial, with attribution"
-#: How many recordings are listened to for their convention.
-_LISTEN_TO = 5
+#: How many stretches with one sound are listened to for the convention.
+_LISTEN_TO = 20
 
 
 def read(
@@ -41,14 +41,15 @@ def read(
     folders = [(m, p) for p in sorted(root.glob("wav_ov*_split*_*db")) if (m := _FOLDER.search(p.name)) and p.is_dir()]
     if not folders:
         raise DataError(f"{root} is not TUT Sound Events 2018: it has no wav_ov1_split1_30db or the like")
-    convention = ""
+    convention, stretches = "", 0
     waiting: list[SpatialRecording] = []
     for recording in _unheard(folders, splits, problems, name):
         if convention:
             yield replace(recording, convention=convention)
             continue
         waiting.append(recording)
-        if len(waiting) == _LISTEN_TO:
+        stretches += sum(1 for _ in recording.alone())
+        if stretches >= _LISTEN_TO:
             convention = hearing.convention(waiting).convention
             yield from (replace(r, convention=convention) for r in waiting)
             waiting = []
