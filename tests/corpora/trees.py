@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from open_elsa.sound import foa
+
 RATE = 16_000
 
 
@@ -32,3 +34,21 @@ def esc50(root: Path) -> Path:
     (root / "meta").mkdir()
     (root / "meta" / "esc50.csv").write_text("\n".join(rows) + "\n")
     return root
+
+
+def wave(
+    path: Path, azimuth_deg: float, elevation_deg: float = 0.0, convention: str = "ambix", **options: float
+) -> Path:
+    """A plane wave of noise in a FOA file of a convention; `waves` has several, one after the other."""
+    return waves(path, [(azimuth_deg, elevation_deg)], convention, **options)
+
+
+def waves(
+    path: Path, places: list[tuple[float, float]], convention: str = "ambix", seconds: float = 0.5, rate: int = RATE
+) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(len(path.name))
+    parts = [foa.encode(0.1 * rng.standard_normal(round(seconds * rate)), *place) for place in places]
+    samples = foa.to_convention(np.concatenate(parts, axis=1), convention)
+    soundfile.write(path, samples.T, rate, subtype="FLOAT" if path.suffix == ".wav" else "PCM_16")
+    return path

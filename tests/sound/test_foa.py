@@ -142,7 +142,7 @@ def test_higher_orders_keep_their_first_four_channels(channels: int) -> None:
 
 
 def test_unknown_conventions_and_shapes_are_refused() -> None:
-    with pytest.raises(ConventionError, match="ambix, fuma, n3d, a-format"):
+    with pytest.raises(ConventionError, match="ambix, fuma, n3d, wxyz-sn3d, wxyz-n3d, a-format"):
         foa.from_convention(np.zeros((4, 8)), "stereo")
     with pytest.raises(AudioError, match=r"pass samples\.T"):
         foa.from_convention(np.zeros((800, 4)), "ambix")

@@ -1,6 +1,7 @@
-"""Captioned source sounds: one file a data set, each an iterator of `Clip`.
+"""Captioned source sounds (`Clip`) and spatial recordings (`SpatialRecording`): one file a data set.
 
-`load("esc50", folder)` reads a data set we know; `load("my/sounds")` reads any folder with a table of captions.
+`load("esc50", folder)` reads a data set we know; `load("my/sounds")` reads any folder with a table of captions;
+`recordings("starss23", folder)` reads sounds that are spatial already, with what is heard when and where.
 """
 
 from __future__ import annotations
@@ -9,7 +10,24 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from open_elsa.corpora import audiocaps, clotho, elsa_clips, esc50, folder
+from open_elsa.corpora import (
+    audiocaps,
+    audioset_strong,
+    clotho,
+    dcase,
+    elsa_clips,
+    esc50,
+    folder,
+    fsd50k,
+    huggingface,
+    laion,
+    librispeech,
+    spatial_librispeech,
+    tut2018,
+    vctk,
+    vggsound,
+    wavcaps,
+)
 from open_elsa.corpora.base import (
     DEFAULT_MAX_PROBLEMS,
     CheckReport,
@@ -17,25 +35,46 @@ from open_elsa.corpora.base import (
     Loaded,
     Problem,
     check_clips,
+    check_items,
+    existing_folder,
     read_clips,
 )
+from open_elsa.corpora.spatial import LoadedRecordings, SoundEvent, SpatialCorpus, SpatialRecording, read_recordings
 from open_elsa.errors import DataError
 
-__all__ = ["CheckReport", "Corpus", "Loaded", "Problem", "check", "corpora", "get", "load"]
+__all__ = [
+    "CheckReport",
+    "Corpus",
+    "Loaded",
+    "LoadedRecordings",
+    "Problem",
+    "SoundEvent",
+    "SpatialCorpus",
+    "SpatialRecording",
+    "check",
+    "corpora",
+    "get",
+    "load",
+    "recordings",
+]
 
-_BUILT_IN = (esc50.CORPUS, folder.CORPUS, elsa_clips.CORPUS, audiocaps.CORPUS, clotho.CORPUS)
+_CAPTIONED = (
+    *(esc50.CORPUS, folder.CORPUS, elsa_clips.CORPUS, audiocaps.CORPUS, clotho.CORPUS, fsd50k.CORPUS, laion.CORPUS),
+    *(wavcaps.CORPUS, vggsound.CORPUS, audioset_strong.CORPUS, vctk.CORPUS, librispeech.CORPUS, huggingface.CORPUS),
+)
+_SPATIAL = (*dcase.CORPORA, *tut2018.CORPORA, spatial_librispeech.CORPUS)
 
 
-def corpora() -> dict[str, Corpus]:
+def corpora() -> dict[str, Corpus | SpatialCorpus]:
     """Every data set by name: ours, and those that installed packages add (entry points `open_elsa.corpora`)."""
-    found = {c.name: c for c in _BUILT_IN}
+    found: dict[str, Corpus | SpatialCorpus] = {c.name: c for c in (*_CAPTIONED, *_SPATIAL)}
     for entry in entry_points(group="open_elsa.corpora"):
         if entry.name not in found:
             found[entry.name] = entry.load()
     return found
 
 
-def get(name: str) -> Corpus:
+def get(name: str) -> Corpus | SpatialCorpus:
     """Return the data set of that name; raises DataError that lists the names we know."""
     known = corpora()
     if name not in known:
@@ -55,7 +94,24 @@ def load(
     DataError that names the first ones when there are more.
     """
     corpus, where = _resolve(name_or_path, root)
+    if not isinstance(corpus, Corpus):
+        raise DataError(
+            f"{corpus.name} holds spatial recordings, not clips to place; read it with corpora.recordings()"
+        )
     return read_clips(corpus, where, splits, max_problems)
+
+
+def recordings(
+    name: str,
+    root: str | Path,
+    splits: Iterable[str] | None = None,
+    max_problems: int | None = DEFAULT_MAX_PROBLEMS,
+) -> LoadedRecordings:
+    """Read a data set of spatial recordings by name and root folder; problems are skipped and raised as `load` does."""
+    corpus = get(name)
+    if not isinstance(corpus, SpatialCorpus):
+        raise DataError(f"{corpus.name} holds clips without a place; read it with corpora.load()")
+    return read_recordings(corpus, root, splits, max_problems)
 
 
 def check(
@@ -63,10 +119,13 @@ def check(
 ) -> CheckReport:
     """Look at every file of a data set and report what is there, missing and broken."""
     corpus, where = _resolve(name_or_path, root)
-    return check_clips(corpus, where, progress)
+    if isinstance(corpus, Corpus):
+        return check_clips(corpus, where, progress)
+    problems: list[Problem] = []
+    return check_items(corpus, where, corpus.reader(existing_folder(where, corpus), None, problems), problems, progress)
 
 
-def _resolve(name_or_path: str | Path, root: str | Path | None) -> tuple[Corpus, Path]:
+def _resolve(name_or_path: str | Path, root: str | Path | None) -> tuple[Corpus | SpatialCorpus, Path]:
     if root is not None:
         return get(str(name_or_path)), Path(root)
     path = Path(name_or_path).expanduser()

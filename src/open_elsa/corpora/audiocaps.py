@@ -18,17 +18,14 @@ from open_elsa.scenes.scene import Clip
 
 SPLITS = ("train", "val", "test")
 _COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
-_CLIP_S = 10  # every AudioCaps clip is ten seconds of its video
 
 
 def tables(root: Path) -> dict[str, Path]:
     """Split → CSV file; raises DataError when there is none."""
     found = {}
     for split in SPLITS:
-        for folder in (root, root / "dataset", root / "csv", root / "captions"):
-            if (path := folder / f"{split}.csv").is_file():
-                found[split] = path
-                break
+        if path := base.find(root, [f"{split}.csv"], (".", "dataset", "csv", "captions")):
+            found[split] = path
     if not found:
         raise DataError(f"{root} has no train.csv, val.csv or test.csv of AudioCaps; get them from {CORPUS.url}")
     return found
@@ -47,18 +44,9 @@ def captions(table: Path) -> dict[tuple[str, int], list[tuple[str, str]]]:
     return rows
 
 
-def audio_index(root: Path) -> dict[str, list[Path]]:
-    """File name without suffix → the audio files of that name under `root`, in a fixed order."""
-    index: dict[str, list[Path]] = {}
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in base.AUDIO_SUFFIXES:
-            index.setdefault(path.stem, []).append(path)
-    return index
-
-
 def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> Iterator[Clip]:
     """Yield one clip a (video, start) pair, with all of its captions."""
-    index = audio_index(root)
+    index = base.audio_index(root)
     for split, table in tables(root).items():
         if splits is not None and split not in splits:
             continue
@@ -87,11 +75,9 @@ def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> 
 def _find(
     index: dict[str, list[Path]], split: str, youtube_id: str, start: int, audiocap_ids: list[str]
 ) -> Path | None:
-    span = f"{youtube_id}_{start * 1000}_{(start + _CLIP_S) * 1000}"
-    for stem in (f"{youtube_id}_{start}", span, youtube_id, f"Y{youtube_id}", *audiocap_ids):
-        if paths := index.get(stem):
-            return next((p for p in paths if split in p.parts), paths[0])
-    return None
+    found = base.segment(index, youtube_id, start, split)
+    by_number = [path for number in audiocap_ids for path in index.get(number, [])]
+    return found or next((p for p in by_number if split in p.parts), by_number[0] if by_number else None)
 
 
 CORPUS = Corpus(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from open_elsa.errors import DataError, ElsaError
 from open_elsa.scenes.scene import Clip
@@ -18,6 +19,11 @@ from open_elsa.sound import audio
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 #: How many missing or broken files `load` accepts unless told otherwise.
 DEFAULT_MAX_PROBLEMS = 20
+#: What a clip's licence says when its data set says nothing.
+NOT_STATED = "not stated"
+
+_FREE = re.compile(r"cc-?0|public ?domain|\bcc[- ]by|licenses/by|attribution|\bodc-by|\bmit\b|\bapache", re.IGNORECASE)
+_BOUND = re.compile(r"\bnc\b|non-?commercial|sampling|\bnd\b|academic|research", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,25 +44,35 @@ class Reader(Protocol):
         """Yield clips of the given splits (None = all of them)."""
 
 
+class Item(Protocol):
+    """What a data set consists of: captioned clips, or spatial recordings."""
+
+    @property
+    def id(self) -> str:
+        """Name of the item, once in a data set."""
+
+    @property
+    def path(self) -> str:
+        """Its sound file."""
+
+    @property
+    def split(self) -> str:
+        """The split it belongs to."""
+
+
+ItemT = TypeVar("ItemT", bound=Item)
+
+
 @dataclass(frozen=True)
-class Corpus:
-    """What a data set is: name, licence, citation, where to get it, and how many clips each split should have."""
+class DataSet:
+    """What a data set is: name, licence, citation, where to get it, and how many items each split should have."""
 
     name: str
     licence: str
     citation: str
     url: str
     splits: tuple[str, ...]
-    reader: Reader
-    expected: Mapping[str, int] = field(default_factory=dict)
-
-    def clips(self, root: str | Path, splits: Iterable[str] | None = None) -> Iterator[Clip]:
-        """Yield every usable clip; the first problem raises DataError (use `load` to tolerate some)."""
-        problems: list[Problem] = []
-        for clip in self.reader(existing_folder(root, self), self.wanted(splits), problems):
-            _refuse(problems, 0, self.name)
-            yield clip
-        _refuse(problems, 0, self.name)
+    expected: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
     def wanted(self, splits: Iterable[str] | None) -> frozenset[str] | None:
         """Check split names; raises DataError for a split that the data set does not have."""
@@ -69,6 +85,21 @@ class Corpus:
 
 
 @dataclass(frozen=True)
+class Corpus(DataSet):
+    """A data set of captioned sounds."""
+
+    reader: Reader
+
+    def clips(self, root: str | Path, splits: Iterable[str] | None = None) -> Iterator[Clip]:
+        """Yield every usable clip; the first problem raises DataError (use `load` to tolerate some)."""
+        problems: list[Problem] = []
+        for clip in self.reader(existing_folder(root, self), self.wanted(splits), problems):
+            _refuse(problems, 0, self.name)
+            yield clip
+        _refuse(problems, 0, self.name)
+
+
+@dataclass(frozen=True)
 class Loaded:
     """The clips of a data set and the problems that were skipped (at most the limit that was stated)."""
 
@@ -78,9 +109,9 @@ class Loaded:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `elsa data check` prints: usable clips a split, missing and broken files, counts that should be there."""
+    """What `elsa data check` prints: usable items a split, missing and broken files, counts that should be there."""
 
-    corpus: Corpus
+    corpus: DataSet
     root: str
     found: dict[str, int]
     seconds: float
@@ -118,40 +149,65 @@ def read_clips(
     Raises DataError, naming the first problems, as soon as there are more, or when nothing at all can be used.
     """
     problems: list[Problem] = []
-    clips: list[Clip] = []
+    items = corpus.reader(existing_folder(root, corpus), corpus.wanted(splits), problems)
+    return Loaded(gather(corpus, root, items, problems, max_problems), problems)
+
+
+def gather(
+    data_set: DataSet, root: str | Path, items: Iterator[ItemT], problems: list[Problem], max_problems: int | None
+) -> list[ItemT]:
+    """Collect what a reader yields; an id that comes twice is a problem. Raises DataError as `read_clips` does."""
+    found: list[ItemT] = []
     ids: dict[str, str] = {}
-    for clip in corpus.reader(existing_folder(root, corpus), corpus.wanted(splits), problems):
-        if clip.id in ids:
-            problems.append(Problem(clip.path, f"the id {clip.id!r} is already taken by {ids[clip.id]}"))
+    for item in items:
+        if item.id in ids:
+            problems.append(Problem(item.path, f"the id {item.id!r} is already taken by {ids[item.id]}"))
         else:
-            ids[clip.id] = clip.path
-            clips.append(clip)
-        _refuse(problems, max_problems, corpus.name)
-    _refuse(problems, max_problems, corpus.name)
-    if not clips:
+            ids[item.id] = item.path
+            found.append(item)
+        _refuse(problems, max_problems, data_set.name)
+    _refuse(problems, max_problems, data_set.name)
+    if not found:
         first = "".join(f"\n  {p}" for p in problems[:5]) or " (the table has no rows for these splits)"
-        raise DataError(f"no usable clip of {corpus.name} under {root}{first}")
-    return Loaded(clips, problems)
+        raise DataError(f"no usable clip of {data_set.name} under {root}{first}")
+    return found
 
 
 def check_clips(corpus: Corpus, root: str | Path, progress: Callable[[int], None] | None = None) -> CheckReport:
     """Open every file's header and count what is there; never raises for the state of a file."""
     problems: list[Problem] = []
+    items = corpus.reader(existing_folder(root, corpus), None, problems)
+    return check_items(corpus, root, items, problems, progress)
+
+
+def check_items(
+    data_set: DataSet,
+    root: str | Path,
+    items: Iterator[ItemT],
+    problems: list[Problem],
+    progress: Callable[[int], None] | None = None,
+) -> CheckReport:
+    """Open the header of everything that a reader yields and count it by split."""
     found: dict[str, int] = {}
+    ids: dict[str, str] = {}
     seconds = 0.0
-    for n, clip in enumerate(corpus.reader(existing_folder(root, corpus), None, problems)):
-        try:
-            seconds += audio.info(clip.path).duration_s
-        except ElsaError as error:
-            problems.append(Problem(clip.path, str(error)))
+    for n, item in enumerate(items):
+        if item.id in ids:
+            problems.append(Problem(item.path, f"the id {item.id!r} is already taken by {ids[item.id]}"))
             continue
-        found[clip.split] = found.get(clip.split, 0) + 1
+        ids[item.id] = item.path
+        try:
+            seconds += audio.info(item.path).duration_s
+        except ElsaError as error:
+            problems.append(Problem(item.path, str(error)))
+            continue
+        found[item.split] = found.get(item.split, 0) + 1
         if progress is not None:
             progress(n + 1)
-    return CheckReport(corpus, str(root), found, seconds, problems)
+    return CheckReport(data_set, str(root), found, seconds, problems)
 
 
-def existing_folder(root: str | Path, corpus: Corpus) -> Path:
+def existing_folder(root: str | Path, corpus: DataSet) -> Path:
     """Return the folder as a Path, or raise DataError that says where the data set comes from."""
     folder = Path(root).expanduser()
     if not folder.is_dir():
@@ -160,20 +216,108 @@ def existing_folder(root: str | Path, corpus: Corpus) -> Path:
     return folder
 
 
-def probe(path: Path, problems: list[Problem]) -> float | None:
-    """Duration of a sound file in seconds from its header; None, with a problem noted, if it cannot be used."""
+def may_train(licence: str) -> bool:
+    """Tell whether a licence is known to let weights that are shipped learn from a sound: CC0, CC BY, CC BY-SA, …"""
+    return bool(_FREE.search(licence)) and not _BOUND.search(licence)
+
+
+def audio_index(root: Path) -> dict[str, list[Path]]:
+    """File name without suffix → the audio files of that name under `root`, in a fixed order."""
+    index: dict[str, list[Path]] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in AUDIO_SUFFIXES:
+            index.setdefault(path.stem, []).append(path)
+    return index
+
+
+def segment(index: dict[str, list[Path]], video: str, start_s: int, split: str, *, bare: bool = True) -> Path | None:
+    """Find the ten seconds of a video by the names that common tools give them; a file in the split's folder first.
+
+    bare: whether the video's id alone will do, which it must not where a video may be cut into several clips.
+    """
+    ms = 1000 * start_s
+    times = (f"_{start_s}", f"_{start_s:06d}", f"_{ms}_{ms + 10_000}", f"_{ms}", *([""] if bare else []))
+    for stem in (f"{prefix}{video}{time}" for time in times for prefix in ("", "Y")):
+        if paths := index.get(stem):
+            return next((p for p in paths if split in p.parts), paths[0])
+    return None
+
+
+def find(root: Path, names: Iterable[str], folders: Iterable[str] = (".",)) -> Path | None:
+    """Return the first of the named files that is in one of the folders under `root`, or None."""
+    places = [root / folder for folder in folders]
+    return next((path for name in names for place in places if (path := place / name).is_file()), None)
+
+
+def need(root: Path, names: Sequence[str], data_set: DataSet, folders: Iterable[str] = (".",)) -> Path:
+    """Find a file as `find` does; raises DataError that says what was looked for and where the data set comes from."""
+    folders = list(folders)
+    found = find(root, names, folders)
+    if found is None:
+        where = "" if folders == ["."] else f" in {', '.join('the root' if f == '.' else f for f in folders)}"
+        raise DataError(
+            f"{root} is not {data_set.name}: it has no {' or '.join(names)}{where}; "
+            f"unpack {data_set.url} and name its top folder"
+        )
+    return found
+
+
+def header(path: Path, problems: list[Problem]) -> audio.AudioInfo | None:
+    """Read the header of a sound file; None, with a problem noted, if the file cannot be used."""
     if not path.is_file():
         problems.append(Problem(str(path), "missing"))
         return None
     try:
-        seconds = audio.info(path).duration_s
+        return audio.info(path)
     except (ElsaError, OSError) as error:
         problems.append(Problem(str(path), str(error)))
         return None
-    if seconds <= 0:
-        problems.append(Problem(str(path), "holds no sound"))
-        return None
-    return seconds
+
+
+def probe(path: Path, problems: list[Problem]) -> float | None:
+    """Duration of a sound file in seconds from its header; None, with a problem noted, if it cannot be used."""
+    found = header(path, problems)
+    return None if found is None else found.duration_s
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file, without its byte order mark; raises DataError if it is missing or something else."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"there is no {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
+
+
+def read_json(path: Path) -> object:
+    """Read a JSON file; raises DataError if it is missing or not JSON."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {error.lineno}: is not JSON: {error.msg}") from None
+
+
+def rows(
+    path: Path, columns: Sequence[str], separator: str = ",", optional: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line number, row) of a CSV without a header, values stripped; columns beyond the named are left out.
+
+    Raises DataError for a missing or unreadable file and for a row with fewer than `columns`.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=separator, strict=True)
+    try:
+        for values in reader:
+            if not any(v.strip() for v in values):
+                continue
+            if len(values) < len(columns):
+                raise DataError(
+                    f"{path}, line {reader.line_num}: {len(values)} columns where {len(columns)} are expected: "
+                    f"{', '.join(columns)}"
+                )
+            yield reader.line_num, {c: v.strip() for c, v in zip((*columns, *optional), values, strict=False)}
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
 
 
 def table(path: Path, required: Iterable[str] = (), separator: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
@@ -181,13 +325,7 @@ def table(path: Path, required: Iterable[str] = (), separator: str = ",") -> Ite
 
     Raises DataError for a missing or unreadable file and for missing columns, naming those that are there.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"there is no {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter=separator, strict=True)
     try:
         columns = [c.strip() for c in reader.fieldnames or []]
     except csv.Error as error:
@@ -204,10 +342,7 @@ def table(path: Path, required: Iterable[str] = (), separator: str = ",") -> Ite
 
 def json_lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, object]]]:
     """Yield (line number, object) of a JSONL file; lines that are not objects become problems."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines() would cut at U+2028 inside a caption
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
+    lines = read_text(path).split("\n")  # splitlines() would cut at U+2028 inside a caption
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

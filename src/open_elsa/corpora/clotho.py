@@ -25,10 +25,9 @@ def tables(root: Path) -> dict[str, Path]:
     """Clotho's split name → caption table; raises DataError when there is none."""
     found: dict[str, Path] = {}
     for split in SPLITS:
-        for name in (f"clotho_captions_{split}.csv", f"{split}_captions.csv"):
-            for folder in (root, root / "captions", root / "csv"):
-                if (folder / name).is_file():
-                    found.setdefault(split, folder / name)
+        names = (f"clotho_captions_{split}.csv", f"{split}_captions.csv")
+        if path := base.find(root, names, (".", "captions", "csv")):
+            found[split] = path
     if not found:
         raise DataError(f"{root} has no clotho_captions_development.csv (or another split's); get it from {CORPUS.url}")
     return found
@@ -65,7 +64,7 @@ def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> 
             if not texts:
                 problems.append(Problem(str(path), f"has no caption in {table}"))
                 continue
-            licence, url, recording = about.get(name, ("not stated", "", ""))
+            licence, url, recording = about.get(name, (base.NOT_STATED, "", ""))
             yield Clip(
                 id=f"clotho/{theirs}/{Path(name).stem}",
                 path=str(path),
@@ -76,7 +75,7 @@ def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> 
                 duration_s=seconds,
                 recording=recording,
                 source_url=url,
-                trainable=licence != "not stated" and "nc" not in licence.lower() and "sampling" not in licence.lower(),
+                trainable=base.may_train(licence),
             )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from open_elsa.corpora import base, labels
 from open_elsa.corpora.base import Corpus, Problem
-from open_elsa.errors import DataError
 from open_elsa.scenes.scene import Clip
 
 #: Our fixed use of the five official folds. One original stays in one fold, save for two that hold two classes each
@@ -35,9 +34,7 @@ def credits(root: Path) -> dict[str, tuple[str, str, str]]:
 
 def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> Iterator[Clip]:
     """Yield the clips of `splits`: train, val, test, or fold1 to fold5."""
-    meta = root / "meta" / "esc50.csv"
-    if not meta.is_file():
-        raise DataError(f"{root} is not ESC-50: it has no meta/esc50.csv. Unpack {CORPUS.url} and name its top folder")
+    meta = base.need(root, ["meta/esc50.csv"], CORPUS)
     credit = credits(root)
     for line, row in base.table(meta, ("filename", "fold", "category")):
         fold = row["fold"]
@@ -64,7 +61,7 @@ def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> 
             label=named.label,
             recording=row.get("src_file", ""),
             source_url=url,
-            trainable="NC" not in licence and "Sampling" not in licence,
+            trainable=base.may_train(licence),
         )
 
 

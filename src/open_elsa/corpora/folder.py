@@ -53,7 +53,7 @@ def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> 
             captions=captions,
             corpus=root.name,
             split=split,
-            licence=row.get("licence") or row.get("license") or "not stated",
+            licence=row.get("licence") or row.get("license") or base.NOT_STATED,
             duration_s=seconds,
             label=row.get("label", ""),
             recording=row.get("recording", ""),

@@ -51,6 +51,11 @@ def clean_title(title: str) -> str:
     return " ".join(words) if 2 <= len(words) <= _MAX_TITLE_WORDS else ""
 
 
+def names_a_place(text: str) -> bool:
+    """Tell whether a text has a word of place or of rooms in it, which a caption must not state by itself."""
+    return bool(_PLACE_WORDS.search(text.lower()))
+
+
 def from_row(source: str, path: str, label: str, caption: str = "") -> Named | None:
     """Label and captions of a clip of another source by its rules; None where its name says nothing of its sound.
 
@@ -77,6 +82,23 @@ def common(label: str, captions: list[str]) -> Named:
     """Add what is usually said of that label to its own captions, and the bare label last."""
     usual = ESC50.get(label) or OTHER.get(label, ())
     return Named(label, tuple(dict.fromkeys([*captions, *usual, label])))
+
+
+def spoken(names: list[str], title: str = "") -> Named | None:
+    """Label and captions of a clip with one or several class names, as AudioSet writes them, the first the main one.
+
+    Of "Male speech, man speaking" the first is taken; names of places ("Inside, small room") are left out. An
+    uploader's title is a caption if it shares a word with a name. None where nothing is left to be said.
+    """
+    first = [re.sub(r"\([^)]*\)|\b(background|ambient) ", "", name.lower()).split(",")[0].strip() for name in names]
+    first = [name.replace("open or close", "opening or closing") for name in first]
+    heard = list(dict.fromkeys(word for word in first if word and not names_a_place(word)))
+    if not heard:
+        return None
+    if len(heard) > 1:
+        return Named(heard[0], (", ".join(heard[:-1]) + f" and {heard[-1]}", " with ".join(heard[:2])))
+    said = clean_title(title)
+    return common(heard[0], [said] if set(said.split()) & set(heard[0].split()) else [])
 
 
 @functools.cache

@@ -25,6 +25,8 @@ COMMENTS = {
     "ambix": "AmbiX first-order ambisonics: ACN channel order W Y Z X, SN3D",
     "n3d": "First-order ambisonics: ACN channel order W Y Z X, N3D",
     "fuma": "FuMa first-order ambisonics: channel order W X Y Z, W at -3 dB",
+    "wxyz-sn3d": "First-order ambisonics: channel order W X Y Z, SN3D",
+    "wxyz-n3d": "First-order ambisonics: channel order W X Y Z, N3D",
     "a-format": "Tetrahedral A-format: capsules FLU FRD BLD BRU",
 }
 

@@ -20,7 +20,7 @@ Float64 = NDArray[np.float64]
 CHANNELS = ("W", "Y", "Z", "X")
 
 #: The conventions that `from_convention` and `to_convention` know.
-CONVENTIONS = ("ambix", "fuma", "n3d", "a-format")
+CONVENTIONS = ("ambix", "fuma", "n3d", "wxyz-sn3d", "wxyz-n3d", "a-format")
 
 #: Capsules of a tetrahedral microphone, in the channel order of A-format files.
 CAPSULES = ("FLU", "FRD", "BLD", "BRU")
@@ -40,6 +40,9 @@ _FROM_AMBIX: dict[str, Float64] = {
     # Furse-Malham: order W X Y Z, W 3 dB down, first-order gains as in SN3D.
     "fuma": np.array([[np.sqrt(0.5), 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]], dtype=np.float64),
     "n3d": np.diag([1.0, np.sqrt(3.0), np.sqrt(3.0), np.sqrt(3.0)]),
+    # Data sets that keep FuMa's order but not its quieter W.
+    "wxyz-sn3d": np.array([[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]], dtype=np.float64),
+    "wxyz-n3d": np.array([[1, 0, 0, 0], [0, 0, 0, 3**0.5], [0, 3**0.5, 0, 0], [0, 0, 3**0.5, 0]], dtype=np.float64),
     "a-format": _A_FROM_AMBIX,
 }
 _TO_AMBIX = {name: np.linalg.inv(matrix) for name, matrix in _FROM_AMBIX.items()}
