@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -31,7 +32,7 @@ _FULL_BAND_HZ = (float(_EXACT_THIRDS_HZ[0] * 2 ** (-1 / 6)), float(_EXACT_THIRDS
 #: Zeros after the response, so that what a filter smears around the circle can be told apart and dropped.
 _PAD_S = 0.08
 #: Envelopes of narrow bands are sampled at least this often.
-_ENVELOPE_RATE_HZ = 2000.0
+_ENVELOPE_RATE_HZ = 1000.0
 #: How far a recording's decay may be from a line, as 1 - r**2: sound decays stay below 0.015 here, while noise and
 #: late bumps that pass for a decay exceed 0.1 (ISO 3382-1 doubts what is above 0.01).
 _CURVED = 0.05
@@ -72,7 +73,7 @@ def edt(ir: Signal, sample_rate: float, *, noise_floor: bool = True) -> float:
     """Early decay time in seconds of an impulse response (n,): 0 to -10 dB, times six. Source: ISO 3382-1."""
     energy = np.square(_checked(ir), dtype=np.float64)
     curve, depth = _decay_curve(energy[_onset(energy) :], sample_rate, noise_floor)
-    return _decay_time(curve, sample_rate, -0.0, -10.0, depth)
+    return _decay_time(curve, sample_rate, 0.0, -10.0, depth)
 
 
 def drr_db(ir: Signal, sample_rate: float, arrival_s: float) -> float:
@@ -81,17 +82,12 @@ def drr_db(ir: Signal, sample_rate: float, arrival_s: float) -> float:
     Direct is what lies within 2.5 ms of `arrival_s`, the geometric arrival, not the strongest peak: floor and ceiling
     echoes that arrive together can exceed the direct sound. Reverberant is everything later.
     """
-    samples = _checked(ir)
-    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
-    return _ratio_db(_power(samples[start:stop]), _power(samples[stop:]))
+    return _drr_db(_checked(ir), sample_rate, arrival_s)
 
 
 def c50_db(ir: Signal, sample_rate: float, arrival_s: float) -> float:
     """Clarity C50 in dB of an impulse response (n,): energy up to 50 ms after `arrival_s` against the rest."""
-    samples = _checked(ir)
-    start, _ = _direct_span(samples.size, sample_rate, arrival_s)
-    split = min(samples.size, round((arrival_s + 0.05) * sample_rate))
-    return _ratio_db(_power(samples[start:split]), _power(samples[split:]))
+    return _c50_db(_checked(ir), sample_rate, arrival_s)
 
 
 def estimate_arrival(ir: Signal, sample_rate: float) -> float:
@@ -114,17 +110,12 @@ def third_octave_t30(ir: Signal, sample_rate: float, *, noise_floor: bool = True
     samples = _checked(ir)
     spectrum, n_fft = _spectrum(samples, sample_rate)
     length_s = _envelope_s(samples.size, sample_rate, noise_floor)
-    envelopes = _band_envelopes(spectrum, n_fft, length_s, sample_rate)
-    return tuple(math.nan if e is None else _t30_of_energy(*e, noise_floor) for e in envelopes)
+    return _band_t30s(spectrum, n_fft, length_s, sample_rate, noise_floor)
 
 
 def third_octave_drr_db(ir: Signal, sample_rate: float, arrival_s: float) -> tuple[float, ...]:
     """Direct-to-reverberant ratio in dB per third octave, 20 values; the gate of `drr_db`, then the bands."""
-    samples = _checked(ir)
-    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
-    direct = _band_energies(samples[start:stop], sample_rate)
-    rest = _band_energies(samples[stop:], sample_rate)
-    return tuple(_ratio_db(d, r) if d + r > _TINY else math.nan for d, r in zip(direct, rest, strict=True))
+    return _band_drrs_db(_checked(ir), sample_rate, arrival_s)
 
 
 def measure(
@@ -142,16 +133,15 @@ def measure(
         raise AudioError("the response is silent: nothing can be measured; give a response with a direct sound")
     spectrum, n_fft = _spectrum(samples, sample_rate)
     length_s = _envelope_s(samples.size, sample_rate, noise_floor)
-    full_energy, rate = _envelope(spectrum, *_full_band_gain(n_fft, sample_rate), n_fft, length_s, sample_rate)
+    (full_energy,), rate = _envelopes(spectrum, (_full_band_gain(n_fft, sample_rate),), n_fft, length_s, sample_rate)
     curve, depth = _decay_curve(full_energy[_onset(full_energy) :], rate, noise_floor)
-    bands = _band_envelopes(spectrum, n_fft, length_s, sample_rate)
     return Acoustics(
         t30_s=_t30_of_energy(full_energy, rate, noise_floor),
-        drr_db=drr_db(samples, sample_rate, arrival),
-        edt_s=_decay_time(curve, rate, -0.0, -10.0, depth),
-        c50_db=c50_db(samples, sample_rate, arrival),
-        t30_bands_s=tuple(math.nan if e is None else _t30_of_energy(*e, noise_floor) for e in bands),
-        drr_bands_db=third_octave_drr_db(samples, sample_rate, arrival),
+        drr_db=_drr_db(samples, sample_rate, arrival),
+        edt_s=_decay_time(curve, rate, 0.0, -10.0, depth),
+        c50_db=_c50_db(samples, sample_rate, arrival),
+        t30_bands_s=_band_t30s(spectrum, n_fft, length_s, sample_rate, noise_floor),
+        drr_bands_db=_band_drrs_db(samples, sample_rate, arrival),
     )
 
 
@@ -183,11 +173,29 @@ def _power(samples: Signal) -> float:
 
 def _dot(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Inner product of two rows; that of a BLAS depends in its last bits on how many threads the machine has."""
-    return float(np.sum(a * b, dtype=np.float64))
+    return float(np.add.reduce(a * b))
 
 
 def _ratio_db(above: float, below: float) -> float:
     return 10.0 * math.log10((above + _TINY) / (below + _TINY))
+
+
+def _drr_db(samples: Signal, sample_rate: float, arrival_s: float) -> float:
+    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
+    return _ratio_db(_power(samples[start:stop]), _power(samples[stop:]))
+
+
+def _c50_db(samples: Signal, sample_rate: float, arrival_s: float) -> float:
+    start, _ = _direct_span(samples.size, sample_rate, arrival_s)
+    split = min(samples.size, round((arrival_s + 0.05) * sample_rate))
+    return _ratio_db(_power(samples[start:split]), _power(samples[split:]))
+
+
+def _band_drrs_db(samples: Signal, sample_rate: float, arrival_s: float) -> tuple[float, ...]:
+    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
+    direct = _band_energies(samples[start:stop], sample_rate)
+    rest = _band_energies(samples[stop:], sample_rate)
+    return tuple(_ratio_db(d, r) if d + r > _TINY else math.nan for d, r in zip(direct, rest, strict=True))
 
 
 def _direct_span(n: int, sample_rate: float, arrival_s: float) -> tuple[int, int]:
@@ -195,21 +203,21 @@ def _direct_span(n: int, sample_rate: float, arrival_s: float) -> tuple[int, int
     return min(start, n), min(n, round((arrival_s + DIRECT_WINDOW_S) * sample_rate) + 1)
 
 
-def _onset(energy: NDArray[np.float64]) -> int:
+def _onset(energy: NDArray[Any]) -> int:
     """Where the decay starts: the first sample within 20 dB of the strongest."""
     return int(np.argmax(energy >= 0.01 * energy.max())) if energy.size else 0
 
 
-def _decay_curve(energy: NDArray[np.float64], rate: float, noise_floor: bool) -> tuple[NDArray[np.float64], float]:
-    """Schroeder curve in dB (0 at its start) and how deep it may be trusted, in dB below 0."""
+def _decay_curve(energy: NDArray[Any], rate: float, noise_floor: bool) -> tuple[NDArray[np.float64], float]:
+    """Schroeder's integral from the end back, so that it rises, and how many dB under its whole it may be trusted."""
     range_db = math.inf
     if noise_floor:
-        energy, range_db = _without_noise(energy, rate)
-    curve = np.cumsum(energy[::-1])[::-1]
-    if not curve.size or curve[0] <= 0:
+        energy, range_db = _without_noise(energy.astype(np.float64, copy=False), rate)
+    curve = np.cumsum(energy[::-1].astype(np.float64))
+    if not curve.size or curve[-1] <= 0:
         return np.zeros(0), 0.0
-    decibels = 10.0 * np.log10(np.maximum(curve / curve[0], 1e-20))
-    return decibels, min(range_db, -float(decibels[-max(1, decibels.size // 50)]))
+    end = max(float(curve[max(1, curve.size // 50) - 1] / curve[-1]), 1e-20)
+    return curve, min(range_db, -10.0 * math.log10(end))
 
 
 def _without_noise(energy: NDArray[np.float64], rate: float) -> tuple[NDArray[np.float64], float]:
@@ -244,26 +252,32 @@ def _decay_time(
     depth_db: float,
     most_curved: float = 1.0,
 ) -> float:
-    """Seconds for 60 dB from the least-squares line through a decay curve between two levels.
+    """Seconds for 60 dB from the least-squares line through a rising decay curve between two levels under its whole.
 
     NaN where the levels are out of reach, or where 1 - r**2 of the line exceeds `most_curved`.
     """
     if depth_db < -stop_db + 1.0:
         return math.nan
-    # the curve never rises, so both levels are found by bisection on its negative
-    first, last = np.searchsorted(-curve, (-start_db, -stop_db))
-    part = curve[first : last + 1]
-    if part.size < 3:
+    # only what the line goes through becomes decibels; the curve never falls, so bisection finds it
+    first = int(curve.searchsorted(curve[-1] * 10.0 ** (0.1 * stop_db), side="right"))
+    last = int(curve.searchsorted(curve[-1] * 10.0 ** (0.1 * start_db), side="right"))
+    part = np.log10(curve[max(first - 1, 0) : last])
+    n = part.size
+    if n < 3:
         return math.nan
-    x = np.arange(part.size) - (part.size - 1) / 2
-    slope = _dot(x, part) / _dot(x, x)
-    part = part - part.mean()
-    if slope >= 0 or 1.0 - slope**2 * _dot(x, x) / _dot(part, part) > most_curved:
+    x = np.arange(n, dtype=np.float64) - (n - 1) / 2
+    x_square = n * (n * n - 1) / 12
+    slope = 10.0 * _dot(x, part) / x_square  # decibels a sample, against time
+    if slope <= 0:
         return math.nan
-    return -60.0 / (slope * rate)
+    if most_curved < 1.0:
+        part = 10.0 * (part - part.mean())
+        if 1.0 - slope**2 * x_square / _dot(part, part) > most_curved:
+            return math.nan
+    return 60.0 / (slope * rate)
 
 
-def _t30_of_energy(energy: NDArray[np.float64], rate: float, noise_floor: bool) -> float:
+def _t30_of_energy(energy: NDArray[Any], rate: float, noise_floor: bool) -> float:
     curve, depth = _decay_curve(energy, rate, noise_floor)
     curved = _CURVED if noise_floor else 1.0
     value = _decay_time(curve, rate, -5.0, -35.0, depth, curved)
@@ -312,23 +326,27 @@ def _full_band_gain(n_fft: int, sample_rate: float) -> tuple[int, NDArray[np.flo
     return first, gain
 
 
-def _envelope(
+def _envelopes(
     spectrum: NDArray[np.complex64],
-    first: int,
-    gain: NDArray[np.float32],
+    bands: Sequence[tuple[int, NDArray[np.float32]]],
     n_fft: int,
     length_s: float,
     sample_rate: float,
-) -> tuple[NDArray[np.float64], float]:
-    """Energy envelope of a band, at a lower rate: the band's bins moved to 0 Hz and transformed back."""
-    wanted = max(gain.size + 1, math.ceil(n_fft / sample_rate * _ENVELOPE_RATE_HZ))
-    length = scipy.fft.next_fast_len(wanted)
-    bins = np.zeros(length, dtype=np.complex64)
-    bins[: gain.size] = spectrum[first : first + gain.size] * gain
-    samples = scipy.fft.ifft(bins, overwrite_x=True)
-    energy = np.square(samples.real, dtype=np.float64) + np.square(samples.imag, dtype=np.float64)
+) -> tuple[NDArray[np.float32], float]:
+    """Energy envelopes (bands, n) at a lower rate, which is returned too: bins moved to 0 Hz and transformed back."""
+    length = _envelope_length(max(gain.size for _, gain in bands), n_fft, sample_rate)
+    bins = np.zeros((len(bands), length), dtype=np.complex64)
+    for row, (first, gain) in zip(bins, bands, strict=True):
+        np.multiply(spectrum[first : first + gain.size], gain, out=row[: gain.size])
     rate = sample_rate * length / n_fft
-    return energy[: math.ceil(length_s * rate)], rate
+    samples = scipy.fft.ifft(bins, overwrite_x=True)[:, : math.ceil(length_s * rate)]
+    energy = np.square(samples.real) + np.square(samples.imag)
+    return energy, rate
+
+
+def _envelope_length(bins: int, n_fft: int, sample_rate: float) -> int:
+    """Points of the envelope of a band that is `bins` wide."""
+    return int(scipy.fft.next_fast_len(max(bins + 1, math.ceil(n_fft / sample_rate * _ENVELOPE_RATE_HZ))))
 
 
 def _envelope_s(n: int, sample_rate: float, noise_floor: bool) -> float:
@@ -339,19 +357,43 @@ def _envelope_s(n: int, sample_rate: float, noise_floor: bool) -> float:
     return n / sample_rate + (0.0 if noise_floor else 0.5 * _PAD_S)
 
 
-def _band_envelopes(
-    spectrum: NDArray[np.complex64], n_fft: int, length_s: float, sample_rate: float
-) -> list[tuple[NDArray[np.float64], float] | None]:
+def _band_t30s(
+    spectrum: NDArray[np.complex64], n_fft: int, length_s: float, sample_rate: float, noise_floor: bool
+) -> tuple[float, ...]:
+    """T30 per third octave; bands whose envelopes have one length are transformed together."""
     gains = _third_gains(n_fft, sample_rate)
-    return [None if g is None else _envelope(spectrum, *g, n_fft, length_s, sample_rate) for g in gains]
+    out = [math.nan] * len(gains)
+    alike: dict[int, list[int]] = {}
+    for band, gain in enumerate(gains):
+        if gain is not None:
+            alike.setdefault(_envelope_length(gain[1].size, n_fft, sample_rate), []).append(band)
+    for members in alike.values():
+        chosen = [g for b in members if (g := gains[b]) is not None]
+        energies, rate = _coarser(*_envelopes(spectrum, chosen, n_fft, length_s, sample_rate))
+        for band, energy in zip(members, energies, strict=True):
+            out[band] = _t30_of_energy(energy, rate, noise_floor)
+    return tuple(out)
+
+
+def _coarser(energy: NDArray[np.float32], rate: float) -> tuple[NDArray[np.float32], float]:
+    """Envelopes (bands, n) summed over neighbours to about the envelope rate: a decay curve only loses points."""
+    block = int(rate / _ENVELOPE_RATE_HZ)
+    if block < 2:
+        return energy, rate
+    whole = energy.shape[1] // block * block
+    return energy[:, :whole].reshape(energy.shape[0], -1, block).sum(axis=2), rate / block
 
 
 def _band_energies(samples: Signal, sample_rate: float) -> list[float]:
     """Energy per third octave (Parseval), on a grid fine enough for the 100 Hz band."""
     n_fft = _transform_size(max(samples.size, sample_rate / 4), sample_rate)
-    density = np.abs(scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft)) ** 2
-    scale = 2.0 / n_fft
-    return [
-        0.0 if g is None else _dot(density[g[0] : g[0] + g[1].size], g[1] ** 2) * scale
-        for g in _third_gains(n_fft, sample_rate)
-    ]
+    spectrum = scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft)
+    # one band after another, and only its own bins
+    out = []
+    for gain in _third_gains(n_fft, sample_rate):
+        if gain is None:
+            out.append(0.0)
+            continue
+        part = spectrum[gain[0] : gain[0] + gain[1].size] * gain[1]
+        out.append(_power(part.view(np.float32)) * 2.0 / n_fft)
+    return out
