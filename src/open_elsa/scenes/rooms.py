@@ -107,12 +107,11 @@ def render_plan(plan: ResponsePlan) -> Float32:
     early = place_early(plan.early, plan.early_size, plan.sample_rate)[:, : plan.samples]
     response[:, : early.shape[1]] = early
     add_tail(response, plan.tail, plan.noise)
-    fade = fade_out(plan.samples, plan.sample_rate)
-    response[:, plan.samples - fade.size :] *= fade
+    size = fade_samples(plan.samples, plan.sample_rate)
+    response[:, plan.samples - size :] *= np.square(np.cos(0.5 * np.pi * np.arange(size) / size)).astype(np.float32)
     return response
 
 
-def fade_out(samples: int, sample_rate: int) -> Float32:
-    """Gains (m,) of a response's last samples, 5 ms at most."""
-    size = min(samples, round(FADE_S * sample_rate))
-    return np.square(np.cos(0.5 * np.pi * np.arange(size) / size)).astype(np.float32)
+def fade_samples(samples: int, sample_rate: int) -> int:
+    """How many of a response's last samples fade out: 5 ms."""
+    return min(samples, round(FADE_S * sample_rate))
