@@ -5,8 +5,9 @@ Run: OMP_NUM_THREADS=1 python benchmarks/rooms.py [--rooms 200] [--alternatives 
 
 Rooms, places and directivities are drawn as for training: floor area 13 to 277 m2, T30 0.14 to 2.7 s, eight octave
 bands with air absorption at 48 kHz. The alternative is what pyroomacoustics 0.10 offers for the same: images to the
-third order, then ray tracing, with the same absorption and scattering per octave, air, and four microphones in one place
-(omnidirectional and three figures of eight). Its place in a round is beside ours, so that a busy machine slows both.
+third order, then ray tracing, with the same absorption and scattering per octave, air, and four microphones in one
+place (omnidirectional and three figures of eight). Each room is simulated by both, one after the other, so that a busy
+machine slows both.
 """
 
 from __future__ import annotations
@@ -221,10 +222,10 @@ def save(metrics: dict[str, float], intervals: dict[str, Interval], options: arg
         intervals=intervals,
         n=options.rooms,
         protocol=(
-            f"{options.rooms} rooms as drawn for training (seed {options.seed}), ambisonic responses at {RATE} Hz, eight "
-            "octave bands with air absorption. Rates of one core: processor time of one thread, the quickest of "
-            f"{options.rounds} rounds, memory kept as in the workers of a bank. pyroomacoustics: images to order 3, ray "
-            "tracing, the same octave bands, four microphones; its ratio is the median over "
+            f"{options.rooms} rooms as drawn for training (seed {options.seed}), ambisonic responses at {RATE} Hz, "
+            "eight octave bands with air absorption. Rates of one core: processor time of one thread, the quickest of "
+            f"{options.rounds} rounds, memory kept as in the workers of a bank. pyroomacoustics: images to order 3, "
+            "ray tracing as long as our response, the same octaves, four microphones; the ratio is the median over "
             f"{options.alternatives} rooms, each simulated by both one after the other. Two processes: by the clock, "
             f"same work as one. Hours: {SECONDS:g} s mono FLAC clips decoded, simulated without measuring, convolved; "
             f"with 16-bit FLAC of four channels written. Measured on {os.cpu_count()} cores."

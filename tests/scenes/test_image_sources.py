@@ -84,7 +84,7 @@ def test_scattering_moves_energy_and_loses_none(kind: str) -> None:
 
 
 def test_a_floor_echo_worked_out_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Source 2 m ahead, both 1.5 m high: the echo travels hypot(2, 3) m and leaves 56 degrees below the source's axis."""
+    """Source 2 m ahead, both 1.5 m high: the echo travels hypot(2, 3) m and leaves 56 degrees below the axis."""
     monkeypatch.setattr(room_physics, "air_per_m", lambda: np.zeros(8))
     room = Room("r", (9.0, 8.0, 7.0), (0.36,) * 8, (4.0, 4.0, 1.5), scattering=0.19)
     for kind, facing, level in (
@@ -105,7 +105,7 @@ def test_a_floor_echo_worked_out_by_hand(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_echo_from_a_side_wall_leaves_towards_that_wall(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that looks at the wall on the left sends its loudest echo from there, and none with a cardioid's back."""
+    """A source that looks at the wall on the left sends its echo from there, and none with a cardioid's back."""
     monkeypatch.setattr(room_physics, "air_per_m", lambda: np.zeros(8))
     room = Room("r", (9.0, 8.0, 7.0), (0.3,) * 8, (4.0, 4.0, 3.0), scattering=0.0)
     place = SourcePosition(0.0, 0.0, 0.001, "cardioid", 90.0, 0.0)  # where the array is, looking left

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError
+from open_elsa.sound.band_spectra import (
+    PAD_S,
+    Signal,
+    coarser,
+    envelope_length,
+    envelopes,
+    full_band_gain,
+    low_spectrum,
+    third_gains,
+    transform_size,
+)
 
 #: Octave bands of absorption and of the simulator, centre frequencies in hertz.
 OCTAVE_BANDS_HZ: tuple[float, ...] = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
@@ -25,21 +33,11 @@ THIRD_OCTAVE_BANDS_HZ: tuple[float, ...] = (
 #: Direct sound is what arrives within this time of the geometric arrival, before or after it.
 DIRECT_WINDOW_S = 0.0025
 
-#: Exact (base-two) middles of the nominal third octaves above: 1000 * 2**(k/3).
-_EXACT_THIRDS_HZ = 1000.0 * 2.0 ** (np.arange(-10, 10) / 3.0)
-#: Full band means all of those third octaves together, so that T30 doesn't depend on the sample rate.
-_FULL_BAND_HZ = (float(_EXACT_THIRDS_HZ[0] * 2 ** (-1 / 6)), float(_EXACT_THIRDS_HZ[-1] * 2 ** (1 / 6)))
-#: Zeros after the response, so that what a filter smears around the circle can be told apart and dropped.
-_PAD_S = 0.08
-#: Envelopes of narrow bands are sampled at least this often.
-_ENVELOPE_RATE_HZ = 1000.0
 #: How far a recording's decay may be from a line, as 1 - r**2: sound decays stay below 0.015 here, while noise and
 #: late bumps that pass for a decay exceed 0.1 (ISO 3382-1 doubts what is above 0.01).
 _CURVED = 0.05
 #: Floor added to energies before a logarithm or a ratio.
 _TINY = 1e-30
-
-Signal = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ def estimate_arrival(ir: Signal, sample_rate: float) -> float:
 def third_octave_t30(ir: Signal, sample_rate: float, *, noise_floor: bool = True) -> tuple[float, ...]:
     """T30 in seconds per third octave of `THIRD_OCTAVE_BANDS_HZ`, 20 values, NaN where a band can't be measured."""
     samples = _checked(ir)
-    spectrum, n_fft = _spectrum(samples, sample_rate)
+    n_fft = transform_size(samples.size + PAD_S * sample_rate, sample_rate)
+    spectrum = low_spectrum(samples, n_fft, sample_rate)
     length_s = _envelope_s(samples.size, sample_rate, noise_floor)
     return _band_t30s(spectrum, n_fft, length_s, sample_rate, noise_floor)
 
@@ -131,9 +130,10 @@ def measure(
     arrival = estimate_arrival(samples, sample_rate) if arrival_s is None else arrival_s
     if not float(np.abs(samples).max()) > 0:
         raise AudioError("the response is silent: nothing can be measured; give a response with a direct sound")
-    spectrum, n_fft = _spectrum(samples, sample_rate)
+    n_fft = transform_size(samples.size + PAD_S * sample_rate, sample_rate)
+    spectrum = low_spectrum(samples, n_fft, sample_rate)
     length_s = _envelope_s(samples.size, sample_rate, noise_floor)
-    (full_energy,), rate = _envelopes(spectrum, (_full_band_gain(n_fft, sample_rate),), n_fft, length_s, sample_rate)
+    (full_energy,), rate = envelopes(spectrum, (full_band_gain(n_fft, sample_rate),), n_fft, length_s, sample_rate)
     curve, depth = _decay_curve(full_energy[_onset(full_energy) :], rate, noise_floor)
     return Acoustics(
         t30_s=_t30_of_energy(full_energy, rate, noise_floor),
@@ -284,113 +284,39 @@ def _t30_of_energy(energy: NDArray[Any], rate: float, noise_floor: bool) -> floa
     return value if not math.isnan(value) else _decay_time(curve, rate, -5.0, -25.0, depth, curved)
 
 
-def _transform_size(n: float, sample_rate: float) -> int:
-    """A quick transform size of at least n, in steps of an eighth of a second so that filters are reused."""
-    return int(scipy.fft.next_fast_len(math.ceil(math.ceil(8 * n / sample_rate) * sample_rate / 8), real=True))
-
-
-def _spectrum(samples: Signal, sample_rate: float) -> tuple[NDArray[np.complex64], int]:
-    n_fft = _transform_size(samples.size + _PAD_S * sample_rate, sample_rate)
-    return scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft), n_fft
-
-
-@lru_cache(maxsize=64)
-def _third_gains(n_fft: int, sample_rate: float) -> tuple[tuple[int, NDArray[np.float32]] | None, ...]:
-    """For each third octave the first bin and the gains (bins,): -3 dB at the edges, nothing past the next centre.
-
-    Raised-cosine sides: steeper ones ring longer than a dry room.
-    """
-    out: list[tuple[int, NDArray[np.float32]] | None] = []
-    for centre in _EXACT_THIRDS_HZ:
-        low, high = centre * 2 ** (-1 / 3), centre * 2 ** (1 / 3)
-        first, last = math.ceil(low * n_fft / sample_rate), math.floor(high * n_fft / sample_rate)
-        if centre * 2 ** (1 / 6) > 0.5 * sample_rate + 1000 / sample_rate or last <= first:
-            out.append(None)
-            continue
-        last = min(last, n_fft // 2)
-        x = 3.0 * np.abs(np.log2(np.arange(first, last + 1) * sample_rate / n_fft / centre))
-        gain = 0.5 + 0.5 * np.cos(np.pi * np.clip((x - 0.2) / 0.8, 0.0, 1.0))
-        out.append((first, gain.astype(np.float32)))
-    return tuple(out)
-
-
-@lru_cache(maxsize=64)
-def _full_band_gain(n_fft: int, sample_rate: float) -> tuple[int, NDArray[np.float32]]:
-    bottom, top = _FULL_BAND_HZ[0], min(_FULL_BAND_HZ[1], 0.46 * sample_rate)
-    first, last = math.ceil(bottom * 0.5 * n_fft / sample_rate), math.floor(top * 1.08 * n_fft / sample_rate)
-    hertz = np.arange(first, last + 1) * sample_rate / n_fft
-    # raised cosines about both ends: a steep side would ring as long as a dry room
-    rise = np.clip((hertz / bottom - 0.5) / 1.0, 0.0, 1.0)
-    fall = np.clip((1.08 - hertz / top) / 0.16, 0.0, 1.0)
-    gain = np.square(np.sin(0.5 * np.pi * rise) * np.sin(0.5 * np.pi * fall)).astype(np.float32)
-    return first, gain
-
-
-def _envelopes(
-    spectrum: NDArray[np.complex64],
-    bands: Sequence[tuple[int, NDArray[np.float32]]],
-    n_fft: int,
-    length_s: float,
-    sample_rate: float,
-) -> tuple[NDArray[np.float32], float]:
-    """Energy envelopes (bands, n) at a lower rate, which is returned too: bins moved to 0 Hz and transformed back."""
-    length = _envelope_length(max(gain.size for _, gain in bands), n_fft, sample_rate)
-    bins = np.zeros((len(bands), length), dtype=np.complex64)
-    for row, (first, gain) in zip(bins, bands, strict=True):
-        np.multiply(spectrum[first : first + gain.size], gain, out=row[: gain.size])
-    rate = sample_rate * length / n_fft
-    samples = scipy.fft.ifft(bins, overwrite_x=True)[:, : math.ceil(length_s * rate)]
-    energy = np.square(samples.real) + np.square(samples.imag)
-    return energy, rate
-
-
-def _envelope_length(bins: int, n_fft: int, sample_rate: float) -> int:
-    """Points of the envelope of a band that is `bins` wide."""
-    return int(scipy.fft.next_fast_len(max(bins + 1, math.ceil(n_fft / sample_rate * _ENVELOPE_RATE_HZ))))
-
-
 def _envelope_s(n: int, sample_rate: float, noise_floor: bool) -> float:
     """How much of an envelope counts: a clean response rings on in the filters, a recording has noise to its end.
 
     The second half of the zeros holds what the filters smeared to before the start, and never counts.
     """
-    return n / sample_rate + (0.0 if noise_floor else 0.5 * _PAD_S)
+    return n / sample_rate + (0.0 if noise_floor else 0.5 * PAD_S)
 
 
 def _band_t30s(
     spectrum: NDArray[np.complex64], n_fft: int, length_s: float, sample_rate: float, noise_floor: bool
 ) -> tuple[float, ...]:
     """T30 per third octave; bands whose envelopes have one length are transformed together."""
-    gains = _third_gains(n_fft, sample_rate)
+    gains = third_gains(n_fft, sample_rate)
     out = [math.nan] * len(gains)
     alike: dict[int, list[int]] = {}
     for band, gain in enumerate(gains):
         if gain is not None:
-            alike.setdefault(_envelope_length(gain[1].size, n_fft, sample_rate), []).append(band)
+            alike.setdefault(envelope_length(gain[1].size, n_fft, sample_rate), []).append(band)
     for members in alike.values():
         chosen = [g for b in members if (g := gains[b]) is not None]
-        energies, rate = _coarser(*_envelopes(spectrum, chosen, n_fft, length_s, sample_rate))
+        energies, rate = coarser(*envelopes(spectrum, chosen, n_fft, length_s, sample_rate))
         for band, energy in zip(members, energies, strict=True):
             out[band] = _t30_of_energy(energy, rate, noise_floor)
     return tuple(out)
 
 
-def _coarser(energy: NDArray[np.float32], rate: float) -> tuple[NDArray[np.float32], float]:
-    """Envelopes (bands, n) summed over neighbours to about the envelope rate: a decay curve only loses points."""
-    block = int(rate / _ENVELOPE_RATE_HZ)
-    if block < 2:
-        return energy, rate
-    whole = energy.shape[1] // block * block
-    return energy[:, :whole].reshape(energy.shape[0], -1, block).sum(axis=2), rate / block
-
-
 def _band_energies(samples: Signal, sample_rate: float) -> list[float]:
     """Energy per third octave (Parseval), on a grid fine enough for the 100 Hz band."""
-    n_fft = _transform_size(max(samples.size, sample_rate / 4), sample_rate)
-    spectrum = scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft)
+    n_fft = transform_size(max(samples.size, sample_rate / 4), sample_rate)
+    spectrum = low_spectrum(samples, n_fft, sample_rate)
     # one band after another, and only its own bins
     out = []
-    for gain in _third_gains(n_fft, sample_rate):
+    for gain in third_gains(n_fft, sample_rate):
         if gain is None:
             out.append(0.0)
             continue
