@@ -1,4 +1,4 @@
-"""Spectra of responses cut into third octaves, and the energy envelopes of those bands; `acoustics` measures in them."""
+"""Spectra of responses cut into third octaves, and the energy envelopes of those bands: `acoustics` measures there."""
 
 from __future__ import annotations
 
