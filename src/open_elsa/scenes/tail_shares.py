@@ -22,20 +22,24 @@ TABLE = Path(__file__).with_name("tail_shares.json")
 Float64 = NDArray[np.float64]
 
 
-@lru_cache(maxsize=256)
 def tail_shares(room: Room) -> Float64:
     """Shares (8, 3) of W's late energy on the room's x, y and z axes per octave band; each row sums to one.
 
     A third each in a diffuse field. Interpolated in the table over longest to shortest horizontal side, height to the
     root of the floor area, absorption and scattering; a room outside the table takes its nearest edge.
     """
+    return _shares(tuple(room.size_m), tuple(room.absorption), tuple(room_physics.band_scattering(room)))
+
+
+@lru_cache(maxsize=256)
+def _shares(size: tuple[float, ...], absorption: tuple[float, ...], scattering: tuple[float, ...]) -> Float64:
     (aspects, flatnesses, exponents, scatterings), table = _table()
-    x, y, z = room.size_m
+    x, y, z = size
     a = _weights(aspects, np.array([math.log(max(x, y) / min(x, y))]))[0]
     f = _weights(flatnesses, np.array([math.log(z / math.sqrt(x * y))]))[0]
-    e = _weights(exponents, np.log(-np.log1p(-np.asarray(room.absorption))))
-    s = _weights(scatterings, np.sqrt(room_physics.band_scattering(room)))
-    shares = np.einsum("a,f,be,bs,afesk->bk", a, f, e, s, table, optimize=False)
+    e = _weights(exponents, np.log(-np.log1p(-np.asarray(absorption))))
+    s = _weights(scatterings, np.sqrt(scattering))
+    shares = np.einsum("be,bs,esk->bk", e, s, np.einsum("a,f,afesk->esk", a, f, table))
     shares /= shares.sum(axis=1, keepdims=True)
     out = shares if x >= y else shares[:, [1, 0, 2]]
     out.flags.writeable = False  # it is shared by every response of the room
