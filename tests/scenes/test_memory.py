@@ -14,7 +14,7 @@ kept = keep_memory() if {keep} else False
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(20):
-        np.ones(5_000_000)
+        [np.ones(1_500_000) for _ in range(3)]
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults()
 print(kept, faults())
