@@ -70,3 +70,18 @@ def test_wrong_shapes_are_refused(signals: tuple[np.ndarray, np.ndarray]) -> Non
         render(clip, response, length=0)
     with pytest.raises(AudioError):
         render_torch(torch.zeros(2, 100), torch.zeros(3, 4, 10))
+
+
+@pytest.mark.parametrize("taps", [1, 3000, 40_000])
+@pytest.mark.parametrize("length", [None, 150_000])
+def test_long_clips_in_blocks_equal_one_long_convolution(taps: int, length: int | None) -> None:
+    """Long enough for several blocks, whatever the response; the last one is only partly filled."""
+    rng = np.random.default_rng(1)
+    clip = rng.standard_normal(260_001).astype(np.float32)
+    response = rng.standard_normal((4, taps)).astype(np.float32)
+    size = clip.size + taps
+    spectrum = np.fft.rfft(clip.astype(np.float64), size) * np.fft.rfft(response.astype(np.float64), size)
+    wanted = np.fft.irfft(spectrum, size)[:, : length or size - 1]
+    found = render(clip, response, length=length)
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from open_elsa.errors import ConfigError, DataError
-from open_elsa.scenes import rooms
+from open_elsa.errors import DataError
+from open_elsa.scenes import image_sources, room_physics, rooms
+from open_elsa.scenes.image_sources import Early
 from open_elsa.scenes.rooms import RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.sound import acoustics, foa
@@ -19,18 +19,18 @@ RATE = 48_000
 SIZES = {"S": (4.1, 3.25, 2.5), "M": (10.0, 7.0, 3.0), "L": (18.5, 15.0, 4.5)}
 
 
-def eyring_room(size: tuple[float, float, float], t60_s: float, yaw: float = 0.0) -> Room:
+def eyring_room(size: tuple[float, float, float], t60_s: float, yaw: float = 0.0, scattering: float = 0.2) -> Room:
     """A room of flat absorption with the wanted Eyring T60."""
     volume, surface = math.prod(size), 2 * (size[0] * size[1] + size[1] * size[2] + size[0] * size[2])
     alpha = 1 - math.exp(-24 * math.log(10) * volume / (rooms.SPEED_OF_SOUND_M_S * surface * t60_s))
     array = (0.47 * size[0], 0.43 * size[1], min(1.4, 0.5 * size[2]))
-    return Room("test", size, (alpha,) * 8, array, yaw)
+    return Room("test", size, (alpha,) * 8, array, yaw, scattering)
 
 
 @pytest.fixture
 def flat(monkeypatch: pytest.MonkeyPatch) -> None:
     """Air that absorbs nothing."""
-    monkeypatch.setattr(rooms, "_air_per_m", lambda: np.zeros(8))
+    monkeypatch.setattr(room_physics, "air_per_m", lambda: np.zeros(8))
 
 
 def made(room: Room, place: SourcePosition, seed: int = 0, rate: int = RATE) -> RoomResponse:
@@ -64,19 +64,13 @@ def test_direct_sound_has_the_right_direction_gain_and_delay(
 def direct_alone(response: RoomResponse) -> np.ndarray:
     """The direct sound of the simulator, without echoes: the same code on a single image."""
     assert response.room is not None
-    place = np.asarray(rooms.source_place(response.room, response.position)) - np.asarray(response.room.array_m)
-    original = rooms._images
-    try:
-        rooms._images = lambda *_: (place[:, None], np.zeros(1, np.int64))
-        early = rooms._early(response.room, (0, 0, 0), 0.1, response.response.shape[1], RATE)
-    finally:
-        rooms._images = original
+    plan = rooms.plan_response(response.room, response.position, np.random.default_rng(0))
+    direct = Early(*(part[:1] for part in vars(plan.early).values()))
+    only = image_sources.place_early(direct, plan.early_size, RATE)
     # nothing else may arrive before the first echo
     start = round(response.arrival_s * RATE)
-    assert response.response[:, : start + 8] == pytest.approx(
-        early[:, : start + 8], abs=5e-3 / response.arrival_s / 343
-    )
-    return early[:, :4096]
+    assert response.response[:, : start + 8] == pytest.approx(only[:, : start + 8], abs=5e-3 / response.arrival_s / 343)
+    return only[:, :4096]
 
 
 def test_air_and_walls_weaken_treble(flat: None) -> None:
@@ -88,7 +82,7 @@ def test_air_and_walls_weaken_treble(flat: None) -> None:
 
 
 def test_air_absorption_follows_iso_9613() -> None:
-    decibels_per_km = 1000 * rooms._air_per_m() * 10 * math.log10(math.e)
+    decibels_per_km = 1000 * room_physics.air_per_m() * 10 * math.log10(math.e)
     # ISO 9613-1, 20 degrees, 50 %: 0.44 (125 Hz), 1.31, 2.73, 4.66, 9.89, 29.7, 105 (8 kHz) dB/km
     assert decibels_per_km[:7] == pytest.approx([0.44, 1.31, 2.73, 4.66, 9.89, 29.7, 105.0], rel=0.03)
 
@@ -112,8 +106,9 @@ def test_t30_per_octave_follows_the_absorption() -> None:
         assert bands[third] == pytest.approx(wanted[octave], rel=0.10)
 
 
-def test_tail_is_diffuse(flat: None) -> None:
-    room = eyring_room(SIZES["M"], 1.0)
+@pytest.mark.parametrize("size", [(5.0, 4.6, 4.2), SIZES["M"]])
+def test_a_tail_that_walls_scatter_is_diffuse(size: tuple[float, float, float], flat: None) -> None:
+    room = eyring_room(size, 1.0, scattering=1.0)
     start = round(rooms.mixing_time_s(room) * RATE)
     ratios, coherence = [], []
     for seed in range(3):
@@ -135,30 +130,14 @@ def test_drr_agrees_with_diffuse_field_theory(name: str, t60_s: float, flat: Non
     assert made(room, SourcePosition(30, 5, 1.2)).acoustics.drr_db == pytest.approx(theory, abs=3.0)
 
 
-def test_images_equal_an_independent_enumeration() -> None:
-    room = eyring_room(SIZES["S"], 0.5)
-    source = rooms.source_place(room, SourcePosition(40, 10, 1.1))
-    reach = 9.0
-    places, orders = rooms._images(room, source, reach)
-    wanted = []
-    for n in itertools.product(range(-4, 5), repeat=3):
-        at = [k * side + (s if k % 2 == 0 else side - s) for k, side, s in zip(n, room.size_m, source, strict=True)]
-        offset = np.array(at) - np.array(room.array_m)
-        if np.linalg.norm(offset) <= reach:
-            wanted.append((*offset, sum(abs(k) for k in n)))
-    found = [(*place, order) for place, order in zip(places.T, orders, strict=True)]
-    assert len(found) == len(wanted)
-    # every image has one of the other list beside it, with the same order; single precision inside the library
-    apart = np.abs(np.array(found)[:, None, :] - np.array(wanted)[None, :, :]).max(axis=2)
-    assert apart.min(axis=1).max() < 1e-4 and apart.min(axis=0).max() < 1e-4
-
-
 @pytest.mark.parametrize("rate", [16_000, 32_000, 48_000])
 def test_the_sample_rate_does_not_change_the_room(rate: int) -> None:
     room, place = eyring_room(SIZES["M"], 0.6), SourcePosition(-50, 0, 2.0)
     found, reference = made(room, place, 1, rate).acoustics, made(room, place, 1).acoustics
     assert found.t30_s == pytest.approx(reference.t30_s, rel=0.05)
-    assert found.drr_db == pytest.approx(reference.drr_db, abs=1.5)
+    below = [t <= 6300 for t in acoustics.THIRD_OCTAVE_BANDS_HZ]  # what the lowest rate holds too
+    bands = [np.mean(np.array(a.drr_bands_db)[below]) for a in (found, reference)]
+    assert bands[0] == pytest.approx(bands[1], abs=1.0)
 
 
 def test_same_seed_same_bytes_and_other_seed_other_tail() -> None:
@@ -172,34 +151,6 @@ def test_a_source_behind_the_wall_is_refused() -> None:
         made(eyring_room(SIZES["S"], 0.4), SourcePosition(0, 0, 4.5))
 
 
-def test_drawn_rooms_fill_every_bin() -> None:
-    rng, ranges = np.random.default_rng(0), RoomRanges()
-    drawn = [draw_room(rng, ranges, str(i)) for i in range(1200)]
-    places = [draw_position(rng, room, ranges) for room in drawn]
-    area = np.array([room.floor_area_m2 for room in drawn])
-    t30 = np.array([rooms.predicted_t30(rooms.band_damping(room)) for room in drawn])
-    azimuth = np.array([p.azimuth_deg for p in places])
-    elevation = np.array([p.elevation_deg for p in places])
-    distance = np.array([p.distance_m for p in places])
-    assert area.min() >= 13 and area.max() <= 277 + 1e-6
-    assert 0.12 < t30.min() < 0.16 and 2.3 < t30.max() < 2.9
-    for share in (area < 50, (area >= 50) & (area <= 100), area > 100, t30 < 0.2, t30 > 1.0):
-        assert share.mean() > 0.12
-    for share in (elevation > 40, elevation < -40, distance < 1, distance > 2):
-        assert share.mean() > 0.05
-    for centre in (-90, 0, 90, 180):
-        assert (np.abs((azimuth - centre + 180) % 360 - 180) <= 35).mean() > 0.1
-    assert abs(np.corrcoef(np.log(area), np.log(t30))[0, 1]) < 0.3
-    for room, place in zip(drawn, places, strict=True):
-        source = rooms.source_place(room, place)
-        for s, a, side in zip(source, room.array_m, room.size_m, strict=True):
-            assert 0.2 - 1e-9 <= s <= side - 0.2 + 1e-9
-            assert 0.3 <= a <= side - 0.3
-        assert 2.2 <= room.size_m[2] <= 6.0
-        assert 1.0 <= max(room.size_m[:2]) / min(room.size_m[:2]) <= 2.5 + 1e-9
-        assert min(room.absorption) >= 0.01 and max(room.absorption) <= 0.95
-
-
 def test_measured_t30_of_drawn_rooms_is_near_the_predicted_one() -> None:
     rng, ranges = np.random.default_rng(1), RoomRanges()
     ratios = []
@@ -211,13 +162,3 @@ def test_measured_t30_of_drawn_rooms_is_near_the_predicted_one() -> None:
         assert np.isfinite(response.response).all()
     assert np.median(ratios) == pytest.approx(1.0, abs=0.03)
     assert np.abs(np.log(ratios)).max() < 0.25
-
-
-def test_impossible_wishes_end_in_an_error() -> None:
-    rng = np.random.default_rng(0)
-    with pytest.raises(DataError, match="T30"):
-        draw_room(rng, RoomRanges(t30_s=(0.01, 0.02)), "r")
-    with pytest.raises(DataError, match="no place"):
-        draw_position(rng, eyring_room(SIZES["S"], 0.4), RoomRanges(distance_m=(8.0, 9.0)))
-    with pytest.raises(ConfigError, match="swap"):
-        RoomRanges(t30_s=(1.0, 0.5))

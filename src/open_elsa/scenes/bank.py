@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import balanced
+from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.rooms import SIMULATOR, RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.scenes.scene_files import remove_leftovers, write_whole
 from open_elsa.sound.acoustics import Acoustics
 
 #: Revision of the files; a bank of another one is refused.
-BANK_VERSION = 1
+BANK_VERSION = 2
 MANIFEST = "bank.json"
 #: Responses that share one file.
 SHARD_RESPONSES = 256
@@ -108,7 +109,7 @@ class RoomBank:
         )
         return RoomResponse(
             room=_room_of(row),
-            position=SourcePosition(row["azimuth_deg"], row["elevation_deg"], row["distance_m"]),
+            position=SourcePosition(**{f.name: row[f.name] for f in fields(SourcePosition)}),
             sample_rate=self.sample_rate,
             response=self.response(i),
             arrival_s=row["arrival_s"],
@@ -213,7 +214,7 @@ def _run_shards(root: Path, recipe: _Recipe, todo: Sequence[int], workers: int) 
         return
     # spawn: a forked child would inherit the locks of whatever threads the caller runs
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=keep_memory) as pool:
         futures = {pool.submit(_make_shard, root, recipe, shard): shard for shard in todo}
         try:
             for future in as_completed(futures):
@@ -285,6 +286,7 @@ def _row_of(made: RoomResponse, name: str, shard: int, offset: int, scale: float
         **{f"array_{axis}_m": place for axis, place in zip("xyz", room.array_m, strict=True)},
         "array_yaw_deg": room.array_yaw_deg,
         "absorption": list(room.absorption),
+        "scattering": room.scattering,
         **asdict(made.position),
         "floor_area_m2": room.floor_area_m2,
         "volume_m3": room.volume_m3,
@@ -306,6 +308,7 @@ def _room_of(row: dict[str, Any]) -> Room:
         absorption=tuple(row["absorption"]),
         array_m=(row["array_x_m"], row["array_y_m"], row["array_z_m"]),
         array_yaw_deg=row["array_yaw_deg"],
+        scattering=row["scattering"],
     )
 
 
@@ -338,7 +341,10 @@ def _read_manifest(root: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}); delete the folder and make the bank again") from error
     if version != BANK_VERSION:
-        raise DataError(f"{path} is a bank of version {version}, this program reads {BANK_VERSION}; make it again")
+        raise DataError(
+            f"{path} is a bank of version {version}, this program reads version {BANK_VERSION} (rooms with scattering, "
+            "sources with a directivity); delete the folder and make the bank again"
+        )
     absent = [f.name for f in fields(_Recipe) if f.name not in manifest]
     if absent:
         raise DataError(f"{path} is damaged (no {', '.join(absent)}); delete the folder and make the bank again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -107,7 +107,7 @@ class MeasuredRooms:
         rows = []
         for name, made in zip(self.ids, self, strict=True):
             acoustics = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(made.acoustics).items()}
-            place = asdict(made.position)
+            place = {name: getattr(made.position, name) for name in ("azimuth_deg", "elevation_deg", "distance_m")}
             rows.append(
                 {
                     "response_id": name,

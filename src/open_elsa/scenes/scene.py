@@ -19,22 +19,29 @@ MAX_DISTANCE_M = 100.0
 
 @dataclass(frozen=True)
 class SourcePosition:
-    """Where a source is, relative to an array that faces +x.
+    """Where a source is and how it radiates, relative to an array that faces +x.
 
     azimuth_deg: counter-clockwise from above, 0 ahead, +90 left, wrapped into (-180, 180].
     elevation_deg: -90 (below) to +90 (above). distance_m: metres, > 0.
+    directivity: a name of `directivity.DIRECTIVITIES`. facing_azimuth_deg, facing_elevation_deg: where the source's
+    axis points, as angles in the array's frame; azimuth_deg + 180 and -elevation_deg face the array.
     Raises ConventionError for angles or distances that are not finite or out of range.
     """
 
     azimuth_deg: float
     elevation_deg: float
     distance_m: float
+    directivity: str = "omni"
+    facing_azimuth_deg: float = 0.0
+    facing_elevation_deg: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.azimuth_deg, self.elevation_deg, self.distance_m))):
+        facing = (self.facing_azimuth_deg, self.facing_elevation_deg)
+        if not all(map(math.isfinite, (self.azimuth_deg, self.elevation_deg, self.distance_m, *facing))):
             raise ConventionError(f"a source position must be finite, got {self}")
-        if not -90.0 <= self.elevation_deg <= 90.0:
-            raise ConventionError(f"elevation_deg must lie in -90..90, got {self.elevation_deg}")
+        for name in ("elevation_deg", "facing_elevation_deg"):
+            if not -90.0 <= getattr(self, name) <= 90.0:
+                raise ConventionError(f"{name} must lie in -90..90, got {getattr(self, name)}")
         if not 0.0 < self.distance_m <= MAX_DISTANCE_M:
             raise ConventionError(f"distance_m must lie in (0, {MAX_DISTANCE_M:g}], got {self.distance_m}")
         wrapped = -((180.0 - self.azimuth_deg) % 360.0 - 180.0)  # (-180, 180]
@@ -48,6 +55,8 @@ class Room:
     size_m: length (x), width (y), height (z) in metres. array_m: the array's place, metres from the room's corner.
     absorption: mean energy absorption per octave band of `acoustics.OCTAVE_BANDS_HZ`, each in (0, 1).
     array_yaw_deg: which way the array faces, counter-clockwise from the room's +x; source positions are relative to it.
+    scattering: share of the reflected energy at 1 kHz that leaves a wall in other directions than a mirror's, 0 to 1;
+    the default is that of a lightly furnished room.
     """
 
     room_id: str
@@ -55,6 +64,7 @@ class Room:
     absorption: tuple[float, ...]
     array_m: tuple[float, float, float]
     array_yaw_deg: float = 0.0
+    scattering: float = 0.2
 
     def __post_init__(self) -> None:
         if any(side <= 0 for side in self.size_m):
@@ -63,6 +73,8 @@ class Room:
             raise DataError(f"room {self.room_id}: the array at {self.array_m} is outside {self.size_m}")
         if any(not 0 < a < 1 for a in self.absorption):
             raise DataError(f"room {self.room_id}: absorption must lie in (0, 1), got {self.absorption}")
+        if not 0.0 <= self.scattering <= 1.0:
+            raise DataError(f"room {self.room_id}: scattering must lie in 0..1, got {self.scattering}")
 
     @property
     def floor_area_m2(self) -> float:

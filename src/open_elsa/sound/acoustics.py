@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError
+from open_elsa.sound.band_spectra import (
+    PAD_S,
+    Signal,
+    coarser,
+    envelope_length,
+    envelopes,
+    full_band_gain,
+    low_spectrum,
+    third_gains,
+    transform_size,
+)
 
 #: Octave bands of absorption and of the simulator, centre frequencies in hertz.
 OCTAVE_BANDS_HZ: tuple[float, ...] = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
@@ -24,21 +33,11 @@ THIRD_OCTAVE_BANDS_HZ: tuple[float, ...] = (
 #: Direct sound is what arrives within this time of the geometric arrival, before or after it.
 DIRECT_WINDOW_S = 0.0025
 
-#: Exact (base-two) middles of the nominal third octaves above: 1000 * 2**(k/3).
-_EXACT_THIRDS_HZ = 1000.0 * 2.0 ** (np.arange(-10, 10) / 3.0)
-#: Full band means all of those third octaves together, so that T30 doesn't depend on the sample rate.
-_FULL_BAND_HZ = (float(_EXACT_THIRDS_HZ[0] * 2 ** (-1 / 6)), float(_EXACT_THIRDS_HZ[-1] * 2 ** (1 / 6)))
-#: Zeros after the response, so that what a filter smears around the circle can be told apart and dropped.
-_PAD_S = 0.08
-#: Envelopes of narrow bands are sampled at least this often.
-_ENVELOPE_RATE_HZ = 2000.0
 #: How far a recording's decay may be from a line, as 1 - r**2: sound decays stay below 0.015 here, while noise and
 #: late bumps that pass for a decay exceed 0.1 (ISO 3382-1 doubts what is above 0.01).
 _CURVED = 0.05
 #: Floor added to energies before a logarithm or a ratio.
 _TINY = 1e-30
-
-Signal = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def edt(ir: Signal, sample_rate: float, *, noise_floor: bool = True) -> float:
     """Early decay time in seconds of an impulse response (n,): 0 to -10 dB, times six. Source: ISO 3382-1."""
     energy = np.square(_checked(ir), dtype=np.float64)
     curve, depth = _decay_curve(energy[_onset(energy) :], sample_rate, noise_floor)
-    return _decay_time(curve, sample_rate, -0.0, -10.0, depth)
+    return _decay_time(curve, sample_rate, 0.0, -10.0, depth)
 
 
 def drr_db(ir: Signal, sample_rate: float, arrival_s: float) -> float:
@@ -81,17 +80,12 @@ def drr_db(ir: Signal, sample_rate: float, arrival_s: float) -> float:
     Direct is what lies within 2.5 ms of `arrival_s`, the geometric arrival, not the strongest peak: floor and ceiling
     echoes that arrive together can exceed the direct sound. Reverberant is everything later.
     """
-    samples = _checked(ir)
-    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
-    return _ratio_db(_power(samples[start:stop]), _power(samples[stop:]))
+    return _drr_db(_checked(ir), sample_rate, arrival_s)
 
 
 def c50_db(ir: Signal, sample_rate: float, arrival_s: float) -> float:
     """Clarity C50 in dB of an impulse response (n,): energy up to 50 ms after `arrival_s` against the rest."""
-    samples = _checked(ir)
-    start, _ = _direct_span(samples.size, sample_rate, arrival_s)
-    split = min(samples.size, round((arrival_s + 0.05) * sample_rate))
-    return _ratio_db(_power(samples[start:split]), _power(samples[split:]))
+    return _c50_db(_checked(ir), sample_rate, arrival_s)
 
 
 def estimate_arrival(ir: Signal, sample_rate: float) -> float:
@@ -112,19 +106,15 @@ def estimate_arrival(ir: Signal, sample_rate: float) -> float:
 def third_octave_t30(ir: Signal, sample_rate: float, *, noise_floor: bool = True) -> tuple[float, ...]:
     """T30 in seconds per third octave of `THIRD_OCTAVE_BANDS_HZ`, 20 values, NaN where a band can't be measured."""
     samples = _checked(ir)
-    spectrum, n_fft = _spectrum(samples, sample_rate)
+    n_fft = transform_size(samples.size + PAD_S * sample_rate, sample_rate)
+    spectrum = low_spectrum(samples, n_fft, sample_rate)
     length_s = _envelope_s(samples.size, sample_rate, noise_floor)
-    envelopes = _band_envelopes(spectrum, n_fft, length_s, sample_rate)
-    return tuple(math.nan if e is None else _t30_of_energy(*e, noise_floor) for e in envelopes)
+    return _band_t30s(spectrum, n_fft, length_s, sample_rate, noise_floor)
 
 
 def third_octave_drr_db(ir: Signal, sample_rate: float, arrival_s: float) -> tuple[float, ...]:
     """Direct-to-reverberant ratio in dB per third octave, 20 values; the gate of `drr_db`, then the bands."""
-    samples = _checked(ir)
-    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
-    direct = _band_energies(samples[start:stop], sample_rate)
-    rest = _band_energies(samples[stop:], sample_rate)
-    return tuple(_ratio_db(d, r) if d + r > _TINY else math.nan for d, r in zip(direct, rest, strict=True))
+    return _band_drrs_db(_checked(ir), sample_rate, arrival_s)
 
 
 def measure(
@@ -140,18 +130,18 @@ def measure(
     arrival = estimate_arrival(samples, sample_rate) if arrival_s is None else arrival_s
     if not float(np.abs(samples).max()) > 0:
         raise AudioError("the response is silent: nothing can be measured; give a response with a direct sound")
-    spectrum, n_fft = _spectrum(samples, sample_rate)
+    n_fft = transform_size(samples.size + PAD_S * sample_rate, sample_rate)
+    spectrum = low_spectrum(samples, n_fft, sample_rate)
     length_s = _envelope_s(samples.size, sample_rate, noise_floor)
-    full_energy, rate = _envelope(spectrum, *_full_band_gain(n_fft, sample_rate), n_fft, length_s, sample_rate)
+    (full_energy,), rate = envelopes(spectrum, (full_band_gain(n_fft, sample_rate),), n_fft, length_s, sample_rate)
     curve, depth = _decay_curve(full_energy[_onset(full_energy) :], rate, noise_floor)
-    bands = _band_envelopes(spectrum, n_fft, length_s, sample_rate)
     return Acoustics(
         t30_s=_t30_of_energy(full_energy, rate, noise_floor),
-        drr_db=drr_db(samples, sample_rate, arrival),
-        edt_s=_decay_time(curve, rate, -0.0, -10.0, depth),
-        c50_db=c50_db(samples, sample_rate, arrival),
-        t30_bands_s=tuple(math.nan if e is None else _t30_of_energy(*e, noise_floor) for e in bands),
-        drr_bands_db=third_octave_drr_db(samples, sample_rate, arrival),
+        drr_db=_drr_db(samples, sample_rate, arrival),
+        edt_s=_decay_time(curve, rate, 0.0, -10.0, depth),
+        c50_db=_c50_db(samples, sample_rate, arrival),
+        t30_bands_s=_band_t30s(spectrum, n_fft, length_s, sample_rate, noise_floor),
+        drr_bands_db=_band_drrs_db(samples, sample_rate, arrival),
     )
 
 
@@ -183,11 +173,29 @@ def _power(samples: Signal) -> float:
 
 def _dot(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Inner product of two rows; that of a BLAS depends in its last bits on how many threads the machine has."""
-    return float(np.sum(a * b, dtype=np.float64))
+    return float(np.add.reduce(a * b))
 
 
 def _ratio_db(above: float, below: float) -> float:
     return 10.0 * math.log10((above + _TINY) / (below + _TINY))
+
+
+def _drr_db(samples: Signal, sample_rate: float, arrival_s: float) -> float:
+    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
+    return _ratio_db(_power(samples[start:stop]), _power(samples[stop:]))
+
+
+def _c50_db(samples: Signal, sample_rate: float, arrival_s: float) -> float:
+    start, _ = _direct_span(samples.size, sample_rate, arrival_s)
+    split = min(samples.size, round((arrival_s + 0.05) * sample_rate))
+    return _ratio_db(_power(samples[start:split]), _power(samples[split:]))
+
+
+def _band_drrs_db(samples: Signal, sample_rate: float, arrival_s: float) -> tuple[float, ...]:
+    start, stop = _direct_span(samples.size, sample_rate, arrival_s)
+    direct = _band_energies(samples[start:stop], sample_rate)
+    rest = _band_energies(samples[stop:], sample_rate)
+    return tuple(_ratio_db(d, r) if d + r > _TINY else math.nan for d, r in zip(direct, rest, strict=True))
 
 
 def _direct_span(n: int, sample_rate: float, arrival_s: float) -> tuple[int, int]:
@@ -195,21 +203,21 @@ def _direct_span(n: int, sample_rate: float, arrival_s: float) -> tuple[int, int
     return min(start, n), min(n, round((arrival_s + DIRECT_WINDOW_S) * sample_rate) + 1)
 
 
-def _onset(energy: NDArray[np.float64]) -> int:
+def _onset(energy: NDArray[Any]) -> int:
     """Where the decay starts: the first sample within 20 dB of the strongest."""
     return int(np.argmax(energy >= 0.01 * energy.max())) if energy.size else 0
 
 
-def _decay_curve(energy: NDArray[np.float64], rate: float, noise_floor: bool) -> tuple[NDArray[np.float64], float]:
-    """Schroeder curve in dB (0 at its start) and how deep it may be trusted, in dB below 0."""
+def _decay_curve(energy: NDArray[Any], rate: float, noise_floor: bool) -> tuple[NDArray[np.float64], float]:
+    """Schroeder's integral from the end back, so that it rises, and how many dB under its whole it may be trusted."""
     range_db = math.inf
     if noise_floor:
-        energy, range_db = _without_noise(energy, rate)
-    curve = np.cumsum(energy[::-1])[::-1]
-    if not curve.size or curve[0] <= 0:
+        energy, range_db = _without_noise(energy.astype(np.float64, copy=False), rate)
+    curve = np.cumsum(energy[::-1].astype(np.float64))
+    if not curve.size or curve[-1] <= 0:
         return np.zeros(0), 0.0
-    decibels = 10.0 * np.log10(np.maximum(curve / curve[0], 1e-20))
-    return decibels, min(range_db, -float(decibels[-max(1, decibels.size // 50)]))
+    end = max(float(curve[max(1, curve.size // 50) - 1] / curve[-1]), 1e-20)
+    return curve, min(range_db, -10.0 * math.log10(end))
 
 
 def _without_noise(energy: NDArray[np.float64], rate: float) -> tuple[NDArray[np.float64], float]:
@@ -244,91 +252,36 @@ def _decay_time(
     depth_db: float,
     most_curved: float = 1.0,
 ) -> float:
-    """Seconds for 60 dB from the least-squares line through a decay curve between two levels.
+    """Seconds for 60 dB from the least-squares line through a rising decay curve between two levels under its whole.
 
     NaN where the levels are out of reach, or where 1 - r**2 of the line exceeds `most_curved`.
     """
     if depth_db < -stop_db + 1.0:
         return math.nan
-    # the curve never rises, so both levels are found by bisection on its negative
-    first, last = np.searchsorted(-curve, (-start_db, -stop_db))
-    part = curve[first : last + 1]
-    if part.size < 3:
+    # only what the line goes through becomes decibels; the curve never falls, so bisection finds it
+    first = int(curve.searchsorted(curve[-1] * 10.0 ** (0.1 * stop_db), side="right"))
+    last = int(curve.searchsorted(curve[-1] * 10.0 ** (0.1 * start_db), side="right"))
+    part = np.log10(curve[max(first - 1, 0) : last])
+    n = part.size
+    if n < 3:
         return math.nan
-    x = np.arange(part.size) - (part.size - 1) / 2
-    slope = _dot(x, part) / _dot(x, x)
-    part = part - part.mean()
-    if slope >= 0 or 1.0 - slope**2 * _dot(x, x) / _dot(part, part) > most_curved:
+    x = np.arange(n, dtype=np.float64) - (n - 1) / 2
+    x_square = n * (n * n - 1) / 12
+    slope = 10.0 * _dot(x, part) / x_square  # decibels a sample, against time
+    if slope <= 0:
         return math.nan
-    return -60.0 / (slope * rate)
+    if most_curved < 1.0:
+        part = 10.0 * (part - part.mean())
+        if 1.0 - slope**2 * x_square / _dot(part, part) > most_curved:
+            return math.nan
+    return 60.0 / (slope * rate)
 
 
-def _t30_of_energy(energy: NDArray[np.float64], rate: float, noise_floor: bool) -> float:
+def _t30_of_energy(energy: NDArray[Any], rate: float, noise_floor: bool) -> float:
     curve, depth = _decay_curve(energy, rate, noise_floor)
     curved = _CURVED if noise_floor else 1.0
     value = _decay_time(curve, rate, -5.0, -35.0, depth, curved)
     return value if not math.isnan(value) else _decay_time(curve, rate, -5.0, -25.0, depth, curved)
-
-
-def _transform_size(n: float, sample_rate: float) -> int:
-    """A quick transform size of at least n, in steps of an eighth of a second so that filters are reused."""
-    return int(scipy.fft.next_fast_len(math.ceil(math.ceil(8 * n / sample_rate) * sample_rate / 8), real=True))
-
-
-def _spectrum(samples: Signal, sample_rate: float) -> tuple[NDArray[np.complex64], int]:
-    n_fft = _transform_size(samples.size + _PAD_S * sample_rate, sample_rate)
-    return scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft), n_fft
-
-
-@lru_cache(maxsize=64)
-def _third_gains(n_fft: int, sample_rate: float) -> tuple[tuple[int, NDArray[np.float32]] | None, ...]:
-    """For each third octave the first bin and the gains (bins,): -3 dB at the edges, nothing past the next centre.
-
-    Raised-cosine sides: steeper ones ring longer than a dry room.
-    """
-    out: list[tuple[int, NDArray[np.float32]] | None] = []
-    for centre in _EXACT_THIRDS_HZ:
-        low, high = centre * 2 ** (-1 / 3), centre * 2 ** (1 / 3)
-        first, last = math.ceil(low * n_fft / sample_rate), math.floor(high * n_fft / sample_rate)
-        if centre * 2 ** (1 / 6) > 0.5 * sample_rate + 1000 / sample_rate or last <= first:
-            out.append(None)
-            continue
-        last = min(last, n_fft // 2)
-        x = 3.0 * np.abs(np.log2(np.arange(first, last + 1) * sample_rate / n_fft / centre))
-        gain = 0.5 + 0.5 * np.cos(np.pi * np.clip((x - 0.2) / 0.8, 0.0, 1.0))
-        out.append((first, gain.astype(np.float32)))
-    return tuple(out)
-
-
-@lru_cache(maxsize=64)
-def _full_band_gain(n_fft: int, sample_rate: float) -> tuple[int, NDArray[np.float32]]:
-    bottom, top = _FULL_BAND_HZ[0], min(_FULL_BAND_HZ[1], 0.46 * sample_rate)
-    first, last = math.ceil(bottom * 0.5 * n_fft / sample_rate), math.floor(top * 1.08 * n_fft / sample_rate)
-    hertz = np.arange(first, last + 1) * sample_rate / n_fft
-    # raised cosines about both ends: a steep side would ring as long as a dry room
-    rise = np.clip((hertz / bottom - 0.5) / 1.0, 0.0, 1.0)
-    fall = np.clip((1.08 - hertz / top) / 0.16, 0.0, 1.0)
-    gain = np.square(np.sin(0.5 * np.pi * rise) * np.sin(0.5 * np.pi * fall)).astype(np.float32)
-    return first, gain
-
-
-def _envelope(
-    spectrum: NDArray[np.complex64],
-    first: int,
-    gain: NDArray[np.float32],
-    n_fft: int,
-    length_s: float,
-    sample_rate: float,
-) -> tuple[NDArray[np.float64], float]:
-    """Energy envelope of a band, at a lower rate: the band's bins moved to 0 Hz and transformed back."""
-    wanted = max(gain.size + 1, math.ceil(n_fft / sample_rate * _ENVELOPE_RATE_HZ))
-    length = scipy.fft.next_fast_len(wanted)
-    bins = np.zeros(length, dtype=np.complex64)
-    bins[: gain.size] = spectrum[first : first + gain.size] * gain
-    samples = scipy.fft.ifft(bins, overwrite_x=True)
-    energy = np.square(samples.real, dtype=np.float64) + np.square(samples.imag, dtype=np.float64)
-    rate = sample_rate * length / n_fft
-    return energy[: math.ceil(length_s * rate)], rate
 
 
 def _envelope_s(n: int, sample_rate: float, noise_floor: bool) -> float:
@@ -336,22 +289,37 @@ def _envelope_s(n: int, sample_rate: float, noise_floor: bool) -> float:
 
     The second half of the zeros holds what the filters smeared to before the start, and never counts.
     """
-    return n / sample_rate + (0.0 if noise_floor else 0.5 * _PAD_S)
+    return n / sample_rate + (0.0 if noise_floor else 0.5 * PAD_S)
 
 
-def _band_envelopes(
-    spectrum: NDArray[np.complex64], n_fft: int, length_s: float, sample_rate: float
-) -> list[tuple[NDArray[np.float64], float] | None]:
-    gains = _third_gains(n_fft, sample_rate)
-    return [None if g is None else _envelope(spectrum, *g, n_fft, length_s, sample_rate) for g in gains]
+def _band_t30s(
+    spectrum: NDArray[np.complex64], n_fft: int, length_s: float, sample_rate: float, noise_floor: bool
+) -> tuple[float, ...]:
+    """T30 per third octave; bands whose envelopes have one length are transformed together."""
+    gains = third_gains(n_fft, sample_rate)
+    out = [math.nan] * len(gains)
+    alike: dict[int, list[int]] = {}
+    for band, gain in enumerate(gains):
+        if gain is not None:
+            alike.setdefault(envelope_length(gain[1].size, n_fft, sample_rate), []).append(band)
+    for members in alike.values():
+        chosen = [g for b in members if (g := gains[b]) is not None]
+        energies, rate = coarser(*envelopes(spectrum, chosen, n_fft, length_s, sample_rate))
+        for band, energy in zip(members, energies, strict=True):
+            out[band] = _t30_of_energy(energy, rate, noise_floor)
+    return tuple(out)
 
 
 def _band_energies(samples: Signal, sample_rate: float) -> list[float]:
     """Energy per third octave (Parseval), on a grid fine enough for the 100 Hz band."""
-    n_fft = _transform_size(max(samples.size, sample_rate / 4), sample_rate)
-    density = np.abs(scipy.fft.rfft(samples.astype(np.float32, copy=False), n_fft)) ** 2
-    scale = 2.0 / n_fft
-    return [
-        0.0 if g is None else _dot(density[g[0] : g[0] + g[1].size], g[1] ** 2) * scale
-        for g in _third_gains(n_fft, sample_rate)
-    ]
+    n_fft = transform_size(max(samples.size, sample_rate / 4), sample_rate)
+    spectrum = low_spectrum(samples, n_fft, sample_rate)
+    # one band after another, and only its own bins
+    out = []
+    for gain in third_gains(n_fft, sample_rate):
+        if gain is None:
+            out.append(0.0)
+            continue
+        part = spectrum[gain[0] : gain[0] + gain[1].size] * gain[1]
+        out.append(_power(part.view(np.float32)) * 2.0 / n_fft)
+    return out

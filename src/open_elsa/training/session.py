@@ -35,7 +35,7 @@ CREDITS = (
 )
 LIMITS = (
     "One static source at a time; two overlapping sounds are averaged.",
-    "Trained on simulated shoebox rooms: no diffraction, furniture or source directivity.",
+    "Trained on simulated shoebox rooms: no diffraction, no coupled rooms, no single pieces of furniture.",
     "Room words need a sound with pauses or an ending: steady noise hides the reverberation.",
     "The vocabulary is that of a few thousand clips; rare sounds may be mistaken for common ones.",
 )
