@@ -155,15 +155,19 @@ def measure_tail(response: Float32, sample_rate: int, start_s: float, damping: F
     )
 
 
+def tail_end_s(start_s: float, damping: Float64) -> float:
+    """When the quickest octave from 250 Hz to 4 kHz has decayed by 40 dB since `start_s`, seconds."""
+    return start_s + TAIL_RANGE_DB * math.log(10.0) / 10.0 / float(damping[TAIL_OCTAVES].max())
+
+
 def white_tail(response: Float32, sample_rate: int, start_s: float, damping: Float64) -> Float64 | None:
     """A tail (4, n) between 180 Hz and 5.7 kHz with its exponential decay and its colour taken out, or None if short.
 
     Every octave's decay and level are fitted in W, Y, Z and X together and the same filter serves all four, so that
     ratios between channels, repetitions and modulations stay. It ends when the quickest octave has decayed by 40 dB.
     """
-    n = response.shape[1]
-    stop_s = start_s + TAIL_RANGE_DB * math.log(10.0) / 10.0 / float(damping[TAIL_OCTAVES].max())
-    first, last = round(start_s * sample_rate), min(round(stop_s * sample_rate), n - round(0.006 * sample_rate))
+    end = min(round(tail_end_s(start_s, damping) * sample_rate), response.shape[1] - round(0.006 * sample_rate))
+    first, last = round(start_s * sample_rate), end
     if last - first < SHORTEST_TAIL_S * sample_rate:
         return None
     half = round(0.00533 * sample_rate)
