@@ -95,7 +95,8 @@ def direct_sound(
     spectra *= np.exp(2j * np.pi * hertz * (arrival_s - first / sample_rate))
     expected = np.exp(-0.5 * position.distance_m * _by_frequency(air_per_m, hertz)) / position.distance_m
 
-    band = (hertz >= band_hz[0]) & (hertz <= min(band_hz[1], 0.4 * sample_rate))
+    highest = min(band_hz[1], 0.4 * sample_rate)
+    band = (hertz >= band_hz[0]) & (hertz <= highest)
     power = float(np.sum(np.abs(spectra[0, band]) ** 2))
     gains = np.sum((spectra[:, band] * np.conj(spectra[0, band])).real, axis=1) / max(power, 1e-300)
     wanted = foa.gains(position.azimuth_deg, position.elevation_deg)
@@ -103,7 +104,7 @@ def direct_sound(
     angular = 2.0 * np.pi * hertz[band] / sample_rate
     # a straight line: an inverted signal has half a turn at 0 Hz, and that is no delay
     delay = -float(np.polyfit(angular, phase, 1)[0])
-    low = (hertz >= band_hz[0]) & (hertz <= min(6.0 * band_hz[0], band_hz[1]))
+    low = (hertz >= band_hz[0]) & (hertz <= min(6.0 * band_hz[0], highest))
     level = float(np.sum(np.abs(spectra[0, low]) * expected[low]) / np.sum(expected[low] ** 2))
     ratio = np.abs(spectra[0]) ** 2, expected**2
     return DirectSound(
@@ -204,11 +205,11 @@ def echo_density(samples: Float64, sample_rate: int, window_s: float = 0.02) -> 
     return float(beyond.mean() / math.erfc(math.sqrt(0.5)))
 
 
-def gaussian_tail(
-    length: int, sample_rate: int, damping: Float64, start_s: float, rng: np.random.Generator
-) -> Float32:
+def gaussian_tail(length: int, sample_rate: int, damping: Float64, start_s: float, rng: np.random.Generator) -> Float32:
     """Gaussian noise (4, length) that decays by octave: the ideal diffuse tail that others are held against."""
-    noise = rng.standard_normal((4, length)) * np.array([[1.0], [1 / math.sqrt(3)], [1 / math.sqrt(3)], [1 / math.sqrt(3)]])
+    noise = rng.standard_normal((4, length)) * np.array(
+        [[1.0], [1 / math.sqrt(3)], [1 / math.sqrt(3)], [1 / math.sqrt(3)]]
+    )
     n_fft = int(scipy.fft.next_fast_len(length, real=True))
     gains = octave_gains(scipy.fft.rfftfreq(n_fft, 1.0 / sample_rate))
     spectra = scipy.fft.rfft(noise, n_fft)

@@ -97,7 +97,9 @@ def reference_length_s(room: Room) -> float:
     return 1.125 * rooms.predicted_t30(rooms.band_damping(room)) + 0.02
 
 
-def images(room: Room, source: tuple[float, float, float], reach_m: float) -> Iterator[tuple[Float64, NDArray[np.int64]]]:
+def images(
+    room: Room, source: tuple[float, float, float], reach_m: float
+) -> Iterator[tuple[Float64, NDArray[np.int64]]]:
     """Image sources within `reach_m` of the array, in parts: places (3, k) relative to it, and their orders (k,).
 
     Image n along an axis of length L lies at n L + s (n even) or n L + L - s (n odd) after |n| reflections.
