@@ -37,8 +37,8 @@ from open_elsa.scenes.room_references import (
     Simulator,
     air_per_m,
     diffuse_field,
+    image_acoustics,
     image_count,
-    image_sources,
     images,
     reference_length_s,
 )
@@ -176,7 +176,7 @@ class _Task:
             again = self._made(room, position, index).response
             numbers = replace(numbers, repeats=again.tobytes() == made.response.tobytes())
         if self.references and image_count(room, reference_length_s(room)) <= MAX_IMAGES:
-            a = image_sources(room, position, rng, self.sample_rate).acoustics
+            a = image_acoustics(room, position, self.sample_rate)
             numbers = replace(numbers, reference=Reference(a.t30_s, a.drr_db, a.c50_db, a.drr_bands_db))
         return numbers
 

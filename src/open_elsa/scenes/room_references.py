@@ -19,7 +19,7 @@ from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import rooms
 from open_elsa.scenes.room_measures import third_octave_sums
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
-from open_elsa.sound.acoustics import DIRECT_WINDOW_S, OCTAVE_BANDS_HZ, measure, octave_gains
+from open_elsa.sound.acoustics import DIRECT_WINDOW_S, OCTAVE_BANDS_HZ, Acoustics, measure, octave_gains
 
 Float64 = NDArray[np.float64]
 
@@ -129,6 +129,18 @@ def image_sources(
     Every arrival of `reference_length_s`, octave bands with air absorption, no diffuse tail, nothing random. Below
     60 Hz its sum of positive pulses piles up, so that is taken out. Raises DataError above MAX_IMAGES images.
     """
+    response = _image_response(room, position, sample_rate, channels=4)
+    return _measured(room, position, response, sample_rate, "image sources in full")
+
+
+def image_acoustics(room: Room, position: SourcePosition, sample_rate: int = 48_000) -> Acoustics:
+    """The acoustics of `image_sources`, which W alone decides, in a third of the time."""
+    response = _image_response(room, position, sample_rate, channels=1)
+    return measure(response, sample_rate, position.distance_m / rooms.SPEED_OF_SOUND_M_S, noise_floor=False)
+
+
+def _image_response(room: Room, position: SourcePosition, sample_rate: int, channels: int) -> NDArray[np.float32]:
+    """The first channels of W, Y, Z, X (channels, n) of all image sources: nearest place on a finer grid, bands by FFT."""
     length_s = reference_length_s(room)
     if (count := image_count(room, length_s)) > MAX_IMAGES:
         raise DataError(f"room {room.room_id}: {count:.2g} image sources, the limit is {MAX_IMAGES:.2g}")
@@ -137,13 +149,13 @@ def image_sources(
     half_log = 0.5 * np.log1p(-np.asarray(room.absorption))
     half_air = 0.5 * air_per_m(room)
     yaw = math.radians(room.array_yaw_deg)
-    sums = np.zeros((4, len(OCTAVE_BANDS_HZ), size))
+    sums = np.zeros((channels, len(OCTAVE_BANDS_HZ), size))
     for places, orders in images(room, rooms.source_place(room, position), rooms.SPEED_OF_SOUND_M_S * length_s):
         distance = np.sqrt(np.square(places).sum(axis=0))
         at = np.rint(distance / rooms.SPEED_OF_SOUND_M_S * fine).astype(np.int64)
         ahead = math.cos(yaw) * places[0] + math.sin(yaw) * places[1]
         left = math.cos(yaw) * places[1] - math.sin(yaw) * places[0]
-        gains = (np.ones_like(distance), left / distance, places[2] / distance, ahead / distance)
+        gains = (np.ones_like(distance), left / distance, places[2] / distance, ahead / distance)[:channels]
         for band, (wall, air) in enumerate(zip(half_log, half_air, strict=True)):
             amplitude = np.exp(orders * wall - distance * air) / distance
             for channel, gain in enumerate(gains):
@@ -152,8 +164,8 @@ def image_sources(
     bands = octave_gains(hertz) * np.square(np.sin(0.5 * np.pi * np.clip(hertz / 30.0 - 1.0, 0.0, 1.0)))
     kept = size // _OVERSAMPLING // 2 + 1
     spectra = np.einsum("cbf,bf->cf", scipy.fft.rfft(sums, axis=-1)[..., :kept], bands[:, :kept])
-    response = scipy.fft.irfft(spectra, 2 * (kept - 1), axis=-1)[:, :n].astype(np.float32)
-    return _measured(room, position, response, sample_rate, "image sources in full")
+    response = scipy.fft.irfft(spectra, 2 * (kept - 1), axis=-1)[:, :n]
+    return cast(NDArray[np.float32], response.astype(np.float32))
 
 
 # -- ray tracing -----------------------------------------------------------------------------------------------------
