@@ -40,7 +40,7 @@ def line_of(check: Check) -> Line:
     spread = "" if math.isnan(check.low) else f"{number(check.low)} to {number(check.high)}"
     outcome = {True: "passed", False: "missed", None: "not measured"}[check.passed]
     measured = "–" if check.n == 0 else f"{number(check.value)}{unit}"
-    bar = f"≤ {number(check.bar)}{unit}" if check.bar else "none"
+    bar = f"≤ {number(check.bar)}{unit}"
     return Line(check.name, check.meaning, bar, measured, spread, check.spread, str(check.n), outcome)
 
 

@@ -140,7 +140,7 @@ def image_acoustics(room: Room, position: SourcePosition, sample_rate: int = 48_
 
 
 def _image_response(room: Room, position: SourcePosition, sample_rate: int, channels: int) -> NDArray[np.float32]:
-    """The first channels of W, Y, Z, X (channels, n) of all image sources: nearest place on a finer grid, bands by FFT."""
+    """All image sources as the first channels of W, Y, Z, X (channels, n): placed on a finer grid, bands by FFT."""
     length_s = reference_length_s(room)
     if (count := image_count(room, length_s)) > MAX_IMAGES:
         raise DataError(f"room {room.room_id}: {count:.2g} image sources, the limit is {MAX_IMAGES:.2g}")
