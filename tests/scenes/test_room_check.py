@@ -215,6 +215,20 @@ def test_a_wrong_t30_fails_and_so_do_acoustics_that_are_not_measured() -> None:
     assert {"recorded T30", "recorded DRR"} == missed
 
 
+def test_a_wrong_rate_and_a_refusal_are_no_whole_responses() -> None:
+    def half(room: Room, position: SourcePosition, rng: np.random.Generator, sample_rate: int) -> RoomResponse:
+        return simulate(room, position, rng, sample_rate // 2)
+
+    def choosy(room: Room, position: SourcePosition, rng: np.random.Generator, sample_rate: int) -> RoomResponse:
+        if room.room_id.endswith("1"):
+            raise DataError("not this one")
+        return simulate(room, position, rng, sample_rate)
+
+    wrong, refused = (check_rooms(s, rooms=3, sample_rate=RATE, ranges=LIVE) for s in (half, choosy))
+    assert wrong.check("whole").value == 3 and "8000 Hz" in wrong.rooms[0].problem
+    assert refused.check("whole").value == 1 and refused.rooms[1].problem == "refused: not this one"
+
+
 def test_references_are_met_and_a_quiet_tail_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_check, "SIMULATORS", {})  # the ray tracer takes long; it has its own test
     names = ("DRR against image sources", "C50 against image sources", "spectrum against image sources")

@@ -61,6 +61,7 @@ _DEAD = 1.0 - 1e-9
 _PULSE = 20
 #: The direct sound is looked at in the room itself where the first echo's pulse starts at least this much later.
 _ALONE_S = 0.0011
+_REFUSED = "refused"
 _LIVE_HZ = (1500.0, 8000.0)
 _WATCHED = ("open-elsa", "numpy", "scipy", "pyroomacoustics")
 
@@ -101,9 +102,9 @@ def check_rooms(
     numbers = _told(_spread(task.numbers, rooms, workers), 0, total, progress)
     comparisons: dict[str, tuple[RoomNumbers, ...]] = {}
     for k, (name, other) in enumerate(compared.items()):
-        one = functools.partial(_possible_numbers, replace(task, simulate=other, references=False, short=True))
-        found = _told(_spread(one, others, workers), rooms + k * others, total, progress)
-        comparisons[name] = tuple(f for f in found if f is not None)
+        quick = replace(task, simulate=other, references=False, short=True)
+        found = _told(_spread(quick.numbers, others, workers), rooms + k * others, total, progress)
+        comparisons[name] = tuple(f for f in found if not f.problem.startswith(_REFUSED))
     return RoomReport(
         subject=_name_of(simulate),
         seed=seed,
@@ -161,9 +162,14 @@ class _Task:
         room = draw_room(rng, self.ranges, f"check{self.seed}-r{index:06d}")
         position = draw_position(rng, room, self.ranges)
         started = time.process_time()  # a busy machine must not make a simulator look slow
-        made = self._made(room, position, index)
+        try:
+            made = self._made(room, position, index)
+        except DataError as error:
+            wanted_s = predicted_t30(band_damping(room))
+            return RoomNumbers(room.room_id, room.size_m, position.distance_m, wanted_s, f"{_REFUSED}: {error}")
         seconds = time.process_time() - started
-        numbers = response_numbers(made, room, position, np.random.default_rng([self.seed, index]))
+        noise = np.random.default_rng([self.seed, index])
+        numbers = response_numbers(made, room, position, noise, self.sample_rate)
         numbers = replace(numbers, seconds=seconds, shares_wanted=_three(self.expected_shares(room)))
         if self.short:
             return numbers
@@ -185,9 +191,11 @@ class _Task:
         return self.simulate(room, position, rng, self.sample_rate)
 
 
-def response_numbers(made: RoomResponse, room: Room, position: SourcePosition, rng: np.random.Generator) -> RoomNumbers:
+def response_numbers(
+    made: RoomResponse, room: Room, position: SourcePosition, rng: np.random.Generator, sample_rate: int
+) -> RoomNumbers:
     """Everything that can be measured of one response of a known room and place; rng draws the noise it is held to."""
-    damping, rate = band_damping(room), made.sample_rate
+    damping, rate = band_damping(room), sample_rate
     numbers = RoomNumbers(room.room_id, room.size_m, position.distance_m, predicted_t30(damping))
     start_s = mixing_time_s(room)
     least_s = min(tail_end_s(start_s, damping), 6.0 * math.log(10.0) / float(damping.min()))
@@ -220,16 +228,9 @@ def _bank_numbers(bank: RoomBank, rows: NDArray[np.int64], expected_shares: Expe
     made = bank[int(rows[k])]
     if made.room is None:
         raise DataError(f"the bank {bank.folder} holds a response without a room; only simulated rooms are checked")
-    numbers = response_numbers(made, made.room, made.position, np.random.default_rng([made.seed, k]))
+    noise = np.random.default_rng([made.seed, k])
+    numbers = response_numbers(made, made.room, made.position, noise, bank.sample_rate)
     return replace(numbers, shares_wanted=_three(expected_shares(made.room)))
-
-
-def _possible_numbers(task: _Task, index: int) -> RoomNumbers | None:
-    """Numbers of a room, None where the simulator refuses it."""
-    try:
-        return task.numbers(index)
-    except DataError:
-        return None
 
 
 def _problem(made: RoomResponse, *, sample_rate: int, least_s: float = 0.0) -> str:

@@ -49,7 +49,7 @@ def _wholeness(numbers: Rooms, *, repeated: bool) -> list[Check]:
     checks = [
         judge(
             "whole",
-            "responses that are not finite float32, have a silent channel, or end before their decay",
+            "rooms that are refused; responses that are not finite float32, have a silent channel, or end too soon",
             "responses",
             0,
             "count",
