@@ -29,6 +29,7 @@ from open_elsa.scenes.room_references import (
 from open_elsa.scenes.room_report import RoomReport, from_json, judge, to_json
 from open_elsa.scenes.rooms import RoomRanges, mixing_time_s, simulate
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
+from open_elsa.sound import foa
 
 RATE = 16_000
 #: Rooms that ring for a while, so that a few of them say something about tails.
@@ -246,6 +247,20 @@ def test_expected_shares_can_be_given(sound: RoomReport) -> None:
     )
     assert squashed.check("tail shares").passed and squashed.check("tail shares by room").passed
     assert even_shares(ROOM) == pytest.approx((1 / 3,) * 3)
+
+
+def test_a_tail_that_differs_along_the_rooms_axes_is_seen_there_and_is_not_called_coherent() -> None:
+    def long_room(x: np.ndarray, room: Room, rng: np.random.Generator) -> np.ndarray:
+        turned = foa.rotate(x, foa.rotation_matrix(room.array_yaw_deg)).astype(np.float64)
+        turned[:, late(room) :] *= np.sqrt([[1.0], [0.5], [1.0], [1.5]])  # Y is across, X along
+        return foa.rotate(turned, foa.rotation_matrix(-room.array_yaw_deg)).astype(np.float64)
+
+    report = check(long_room, expected_shares=lambda room: (1 / 6, 1 / 3, 1 / 2))
+    assert report.check("tail shares").passed and report.check("tail shares by room").passed
+    assert report.check("coherence").passed
+    across, along = (np.mean([r.tail.shares[k] for r in report.rooms if r.tail]) for k in (0, 2))
+    assert across == pytest.approx(1 / 6, abs=0.01) and along == pytest.approx(1 / 2, abs=0.02)
+    assert not check(long_room).check("tail shares").passed
 
 
 def test_a_report_is_read_back_and_does_not_depend_on_workers(sound: RoomReport) -> None:

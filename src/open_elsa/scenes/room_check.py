@@ -45,9 +45,10 @@ from open_elsa.scenes.room_references import (
 from open_elsa.scenes.room_report import Reference, RoomNumbers, RoomReport
 from open_elsa.scenes.rooms import RoomRanges, band_damping, draw_position, draw_room, mixing_time_s, predicted_t30
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
+from open_elsa.sound import foa
 from open_elsa.sound.acoustics import DIRECT_WINDOW_S, OCTAVE_BANDS_HZ, THIRD_OCTAVE_BANDS_HZ, Acoustics, measure
 
-#: Energy of Y, Z, X over that of W, (3,), that the tail of a room should have, in the array's own axes.
+#: Energy of Y, Z, X over that of W, (3,), that the tail of a room should have, along the room's own axes.
 ExpectedShares = Callable[[Room], Sequence[float]]
 Progress = Callable[[int, int], None]
 
@@ -205,6 +206,8 @@ def response_numbers(
     found = measure(made.response, rate, arrival_s, noise_floor=False)
     theory = diffuse_field(room, position.distance_m, rate)
     late = third_octave_energies(made.response[0, round((arrival_s + DIRECT_WINDOW_S) * rate) + 1 :], rate)
+    # along the room's axes the tails of a flat or a long room differ in energy, but their channels are independent
+    turned = foa.rotate(made.response, foa.rotation_matrix(room.array_yaw_deg))
     ideal = gaussian_tail(made.response.shape[1], rate, damping, start_s, rng)
     return replace(
         numbers,
@@ -217,7 +220,7 @@ def response_numbers(
         c50_theory_db=theory.c50_db,
         drr_bands_db=found.drr_bands_db,
         late_db=tuple(float(v) for v in 10.0 * np.log10(np.maximum(late, 1e-30)) - np.asarray(theory.late_db)),
-        tail=measure_tail(made.response, rate, start_s, damping),
+        tail=measure_tail(turned, rate, start_s, damping),
         noise=measure_tail(ideal, rate, start_s, damping),
         recorded_t30=made.acoustics.t30_s / found.t30_s - 1.0,
         recorded_drr_db=made.acoustics.drr_db - found.drr_db,

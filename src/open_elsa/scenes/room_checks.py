@@ -225,7 +225,7 @@ def _tail(numbers: Rooms) -> list[Check]:
     return [
         _worst_bias(
             "tail shares",
-            "energy of the tail in Y, Z and X over W against what is expected: the channel whose mean is farthest off",
+            "energy of the tail along the room's axes over W's, against what is expected: the axis farthest off in the mean",
             "",
             0.01,
             [tuple(float(v) for v in o) for o in off],

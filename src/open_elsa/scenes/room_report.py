@@ -48,8 +48,9 @@ class RoomNumbers:
     t30_wanted_s: full-band T30 of the ideal decay; octave_ratios: T30 over target by octave (8,). direct: the direct
     sound with walls that reflect nothing; live: the same in the room itself, before the first echo. drr_*, c50_*:
     measured, and by diffuse-field theory. late_db: level over theory by third octave (20,). tail, noise: the tail, and
-    Gaussian noise of the same decay. shares_wanted: expected energy of Y, Z, X over W. recorded_*: what the response
-    carries less what is measured of it. seconds: processor time of the simulation.
+    Gaussian noise of the same decay. shares_wanted: expected energy of Y, Z, X over W; the tail and these lie along the
+    room's axes, whichever way the array looks. recorded_*: what the response carries less what is measured of it.
+    seconds: processor time of the simulation.
     """
 
     room_id: str
