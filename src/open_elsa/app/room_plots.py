@@ -26,7 +26,7 @@ def draw(report: RoomReport, folder: Path) -> dict[str, Path]:
         "against full image sources.": ("levels", _levels),
         "Level of the reverberation by third octave: mean and standard deviation over the rooms. Image sources lie "
         "above theory in the bass, where their pulses, all positive, pile up.": ("spectrum", _spectrum),
-        "Energy of the tail along the room's axes over W's, room by room, less what is expected. Long tails scatter less.": (
+        "Energy of the tail along the room's axes over W's, less what is expected. Long tails scatter less.": (
             "shares",
             _shares,
         ),

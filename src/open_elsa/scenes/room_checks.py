@@ -225,7 +225,7 @@ def _tail(numbers: Rooms) -> list[Check]:
     return [
         _worst_bias(
             "tail shares",
-            "energy of the tail along the room's axes over W's, against what is expected: the axis farthest off in the mean",
+            "energy of the tail along the room's axes over W's against what is expected: the axis farthest off",
             "",
             0.01,
             [tuple(float(v) for v in o) for o in off],
