@@ -203,7 +203,8 @@ def test_a_broken_response_fails_its_check(broken: Break, missed: set[str], kept
 
 def test_a_wrong_t30_fails_and_so_do_acoustics_that_are_not_measured() -> None:
     def livelier(room: Room, position: SourcePosition, rng: np.random.Generator, sample_rate: int) -> RoomResponse:
-        return simulate(replace(room, absorption=tuple(0.8 * a for a in room.absorption)), position, rng, sample_rate)
+        absorption = tuple(1 - (1 - a) ** 0.8 for a in room.absorption)  # dead walls stay dead
+        return simulate(replace(room, absorption=absorption), position, rng, sample_rate)
 
     def boastful(room: Room, position: SourcePosition, rng: np.random.Generator, sample_rate: int) -> RoomResponse:
         made = simulate(room, position, rng, sample_rate)
@@ -287,8 +288,10 @@ def test_a_bank_is_checked_against_its_table(tmp_path: Path) -> None:
     table = pq.read_table(path)
     rows = table.to_pylist()
     rows[0]["t30_s"] *= 1.05
-    rows[1]["azimuth_deg"] += 3.0
-    rows[2]["distance_m"] *= 1.02
+    for row in rows[1:7]:
+        row["azimuth_deg"] += 3.0
+    for row in rows[7:]:
+        row["distance_m"] *= 1.02
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
     missed = {c.name for c in check_bank(RoomBank.open(tmp_path / "bank")).missed}
     assert {"recorded T30", "direct direction in the room", "direct delay in the room"} <= missed
@@ -343,10 +346,10 @@ def test_the_diffuse_field_is_the_textbook_formula() -> None:
     rate = 343.0 * area / (4 * dead.volume_m3)
     start = 1.5 / 343.0
     late_share = 16 * math.pi / area * math.exp(-rate * (start + 0.0025))
-    found = diffuse_field(dead, 1.5, RATE)
-    assert found.drr_db == pytest.approx(10 * math.log10(1 / 1.5**2 / late_share), abs=0.3)  # the rest is air
+    found = diffuse_field(dead, 1.5, 2000)  # up to 1 kHz the air takes next to nothing
+    assert found.drr_db == pytest.approx(10 * math.log10(1 / 1.5**2 / late_share), abs=0.05)
     beyond = 16 * math.pi / area * math.exp(-rate * (start + 0.05))
-    assert found.c50_db == pytest.approx(10 * math.log10((1 / 1.5**2 + late_share - beyond) / beyond), abs=0.3)
+    assert found.c50_db == pytest.approx(10 * math.log10((1 / 1.5**2 + late_share - beyond) / beyond), abs=0.2)
 
 
 @pytest.mark.slow

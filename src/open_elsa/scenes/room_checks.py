@@ -117,26 +117,26 @@ def _direct(numbers: Rooms) -> list[Check]:
 
 def _live(numbers: Rooms) -> list[Check]:
     def one(name: str, meaning: str, unit: str, bar: float, of: Callable[[DirectSound], float]) -> Check:
-        return judge(name, meaning, unit, bar, "percentile", _of_direct(numbers, of, live=True))
+        return judge(name, meaning, unit, bar, "worst", _of_direct(numbers, of, live=True))
 
     return [
         one(
             "direct direction in the room",
-            "before the first echo, the room's own response comes from the source's direction (95th percentile)",
+            "before the first echo, the room's own response comes from the source's direction",
             "°",
             0.1,
             lambda d: d.direction_error_deg,
         ),
         one(
             "direct delay in the room",
-            "before the first echo, it arrives when it should (95th percentile)",
+            "before the first echo, it arrives when it should",
             "samples",
             0.1,
             lambda d: d.delay_error_samples,
         ),
         one(
             "direct level in the room",
-            "before the first echo, its amplitude is 1/r, less the air's part (95th percentile)",
+            "before the first echo, its amplitude is 1/r, less the air's part",
             "",
             0.01,
             lambda d: d.level_error,
