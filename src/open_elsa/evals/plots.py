@@ -11,7 +11,7 @@ import numpy as np
 from open_elsa.evals.result import Result, load_items
 from open_elsa.scenes.scene_files import write_whole
 
-_INK, _ACCENT, _PALE = "#2b2b33", "#2f6db5", "#c9d9ec"
+INK, ACCENT, PALE = "#2b2b33", "#2f6db5", "#c9d9ec"
 _TITLES = {
     "azimuth_deg": "azimuth (°)",
     "elevation_deg": "elevation (°)",
@@ -26,37 +26,44 @@ def draw(result: Result, results_folder: str | Path, images: Path) -> dict[str, 
     if result.task == "localization":
         items = load_items(results_folder, result.name) or {}
         made = {
-            "direction error": _save(_histogram(result), images / f"{result.suite}-error.png"),
-            "error by bin": _save(_bins(result), images / f"{result.suite}-bins.png"),
+            "direction error": save_figure(_histogram(result), images / f"{result.suite}-error.png"),
+            "error by bin": save_figure(_bins(result), images / f"{result.suite}-bins.png"),
         }
         if "azimuth_deg_said" in items:
-            made["azimuth, said and true"] = _save(_azimuths(items), images / f"{result.suite}-azimuth.png")
+            made["azimuth, said and true"] = save_figure(_azimuths(items), images / f"{result.suite}-azimuth.png")
         return made
     if result.task == "zero_shot":
         drawn = _confusion(result)
-        return {} if drawn is None else {"direction in words": _save(drawn, images / f"{result.suite}-confusion.png")}
+        return (
+            {}
+            if drawn is None
+            else {"direction in words": save_figure(drawn, images / f"{result.suite}-confusion.png")}
+        )
     return {}
 
 
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, list[Any]]:
-    """A figure without a display: pyplot's global state stays untouched."""
+def new_figure(width: float, height: float, columns: int = 1, *, share: bool = True) -> tuple[Any, list[Any]]:
+    """A figure of `columns` axes in a row, in inches, without a display: pyplot's global state stays untouched.
+
+    share: one scale of y for all columns.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = list(np.atleast_1d(figure.subplots(1, columns, sharey=columns > 1)))
+    axes = list(np.atleast_1d(figure.subplots(1, columns, sharey=share and columns > 1)))
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(colors=_INK, labelsize=8)
+        axis.tick_params(colors=INK, labelsize=8)
     return figure, axes
 
 
 def _histogram(result: Result) -> Any:
     table = result.details["histogram"]
     edges, counts = table["edges"], np.asarray(table["counts"], float)
-    figure, (axis,) = _figure(6, 3)
-    axis.bar(range(len(counts)), 100 * counts / max(counts.sum(), 1), color=_ACCENT, width=0.85)
+    figure, (axis,) = new_figure(6, 3)
+    axis.bar(range(len(counts)), 100 * counts / max(counts.sum(), 1), color=ACCENT, width=0.85)
     axis.set_xticks(np.arange(len(edges)) - 0.5, [f"{e:g}" for e in edges])
     axis.set_xlabel("great-circle error (°)")
     axis.set_ylabel("scenes (%)")
@@ -68,10 +75,10 @@ def _histogram(result: Result) -> Any:
 def _bins(result: Result) -> Any:
     tables = {name: [r for r in rows if r["n"]] for name, rows in result.details["bins"].items()}
     tables = {name: rows for name, rows in tables.items() if rows}
-    figure, axes = _figure(2.6 * len(tables), 3, len(tables))
+    figure, axes = new_figure(2.6 * len(tables), 3, len(tables))
     for axis, (name, rows) in zip(axes, tables.items(), strict=True):
-        axis.bar(range(len(rows)), [r["mean"] for r in rows], color=_PALE, width=0.85)
-        axis.plot(range(len(rows)), [r["median"] for r in rows], "o", color=_ACCENT, markersize=4)
+        axis.bar(range(len(rows)), [r["mean"] for r in rows], color=PALE, width=0.85)
+        axis.plot(range(len(rows)), [r["median"] for r in rows], "o", color=ACCENT, markersize=4)
         axis.set_xticks(range(len(rows)), [f"{r['low']:g}…{r['high']:g}\nn={r['n']}" for r in rows], rotation=90)
         axis.set_xlabel(_TITLES.get(name, name))
         axis.tick_params(axis="x", labelsize=6)
@@ -85,9 +92,9 @@ def _azimuths(items: dict[str, list[Any]]) -> Any:
         for t, s in zip(items["azimuth_deg_true"], items["azimuth_deg_said"], strict=True)
         if t is not None and s is not None and math.isfinite(t) and math.isfinite(s)
     ]
-    figure, (axis,) = _figure(4.2, 4)
-    axis.plot([-180, 180], [-180, 180], color=_PALE, linewidth=4, zorder=0)
-    axis.plot(*np.array(pairs).T, ".", color=_ACCENT, markersize=3, alpha=0.4)
+    figure, (axis,) = new_figure(4.2, 4)
+    axis.plot([-180, 180], [-180, 180], color=PALE, linewidth=4, zorder=0)
+    axis.plot(*np.array(pairs).T, ".", color=ACCENT, markersize=3, alpha=0.4)
     axis.set(xlim=(-185, 185), ylim=(-185, 185), aspect="equal", xlabel="true azimuth (°)", ylabel="said azimuth (°)")
     ticks = range(-180, 181, 90)
     axis.set_xticks(ticks)
@@ -102,10 +109,10 @@ def _confusion(result: Result) -> Any | None:
         return None
     classes, counts = table["classes"], np.asarray(table["counts"], float)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, (axis,) = _figure(3.8, 3.6)
+    figure, (axis,) = new_figure(3.8, 3.6)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     for (i, j), share in np.ndenumerate(shares):
-        axis.text(j, i, f"{share:.0f}", ha="center", va="center", color="white" if share > 55 else _INK, fontsize=9)
+        axis.text(j, i, f"{share:.0f}", ha="center", va="center", color="white" if share > 55 else INK, fontsize=9)
     axis.set_xticks(range(len(classes)), classes)
     axis.set_yticks(range(len(classes)), classes)
     axis.set(xlabel="read as", ylabel="truth")
@@ -113,8 +120,9 @@ def _confusion(result: Result) -> Any | None:
     return figure
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save_figure(figure: Any, path: Path) -> Path:
+    """Write a figure as PNG, whole or not at all; the same numbers give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # no date and no version inside: the same numbers give the same bytes
+    # no date and no version inside
     write_whole(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None}))
     return path
