@@ -29,8 +29,9 @@ from open_elsa.evals import baselines, localization, mono_classes, retrieval, ze
 from open_elsa.evals.observe import QUANTITIES, Embedder, EvalItem, Observations, observe
 from open_elsa.evals.report import show, unit_of
 from open_elsa.evals.result import Result
-from open_elsa.scenes.bank import make_bank
+from open_elsa.scenes.bank import BANK_VERSION, make_bank
 from open_elsa.scenes.measured import open_measured
+from open_elsa.scenes.rooms import RoomRanges
 from open_elsa.scenes.scene import Clip, SpatialWords
 from open_elsa.scenes.synthesis import SceneRecipe, SceneSet, make_scenes
 from open_elsa.sound import audio
@@ -56,15 +57,20 @@ _KNOWN_AREAS_M2 = dict.fromkeys(("Lab025", "Lab050", "Lab075", "LabR", "LabRB"),
 SIMULATED_RECIPE = SceneRecipe(duration_s=5.0, snr_db=(30.0, 60.0))
 MEASURED_RECIPE = SceneRecipe(duration_s=5.0, snr_db=None)
 
+#: Sources of the simulated suites radiate alike to all sides: a voice turned away sounds as one farther off does, and
+#: "near or far" asks for the distance. Directive sources have a place in training banks and in `elsa rooms make`.
+SIMULATED_RANGES = RoomRanges(directivity_shares=(1.0, 0.0, 0.0))
+
 Split = Literal["test", "val"]
 
 #: What a reader must know of the sets to judge a number; the classes' bounds are those of the balanced bank.
 SIMULATED_ABOUT = (
-    "{rooms} simulated shoebox rooms x {places} places, one scene of 5 s each: one of {clips} {split} clips in a "
-    "room whose seed no training uses, noise 30 to 60 dB below. The bank is balanced, not natural: size and "
-    "reverberation of rooms and direction, elevation and distance of places go round their word classes in turn and "
-    "lie inside them (azimuth within 34 degrees of front, left, back or right, so that no source stands between two "
-    "words; elevation within 35 degrees or beyond 40; nearer than 1 m or, where the room allows, beyond 2 m)."
+    "{rooms} simulated shoebox rooms x {places} places of omnidirectional sources, one scene of 5 s each: one of "
+    "{clips} {split} clips in a room whose seed no training uses, noise 30 to 60 dB below. The bank is balanced, not "
+    "natural: size and reverberation of rooms and direction, elevation and distance of places go round their word "
+    "classes in turn and lie inside them (azimuth within 34 degrees of front, left, back or right, so that no source "
+    "stands between two words; elevation within 35 degrees or beyond 40; nearer than 1 m or, where the room allows, "
+    "beyond 2 m)."
 )
 MEASURED_ABOUT = (
     "{places} places in measured rooms, {k} of {clips} test clips heard from each, 5 s a scene, no noise added "
@@ -195,12 +201,13 @@ def simulated(
     """The simulated suite: a split's clips in balanced rooms of its own, one scene a response; kept in `cache`."""
     seed = SEEDS[split] if seed is None else seed
     rooms, places = (QUICK_ROOMS, QUICK_PLACES) if quick else (ROOMS, PLACES)
-    stem = f"{rooms}x{places}-seed{seed}"
+    stem = f"{rooms}x{places}-seed{seed}-bank{BANK_VERSION}"
     bank = make_bank(
         cache / f"rooms-{stem}",
         rooms=rooms,
         positions_per_room=places,
         seed=seed,
+        ranges=SIMULATED_RANGES,
         balanced=True,
         workers=workers,
         progress=progress,

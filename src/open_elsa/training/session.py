@@ -18,7 +18,7 @@ from open_elsa.corpora import elsa_clips
 from open_elsa.errors import DataError
 from open_elsa.model import checkpoints
 from open_elsa.model.card import ModelCard, sources_of
-from open_elsa.scenes.bank import RoomBank, make_bank
+from open_elsa.scenes.bank import BANK_VERSION, RoomBank, make_bank
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import write_whole
 from open_elsa.training import distributed, state
@@ -35,7 +35,7 @@ CREDITS = (
 )
 LIMITS = (
     "One static source at a time; two overlapping sounds are averaged.",
-    "Trained on simulated shoebox rooms: no diffraction, no coupled rooms, no single pieces of furniture.",
+    "Trained in simulated shoebox rooms, with sources alike to all sides: no diffraction, no coupled rooms.",
     "Room words need a sound with pauses or an ending: steady noise hides the reverberation.",
     "The vocabulary is that of a few thousand clips; rare sounds may be mistaken for common ones.",
 )
@@ -124,7 +124,7 @@ def _prepare(
 ) -> TrainData:
     """Decode the clips and make the bank, on the first rank; the others wait and open them."""
     rate = config.model.sample_rate
-    name = f"{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}"
+    name = f"{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}-bank{BANK_VERSION}"
     banks = {False: cache / f"rooms-{name}"}
     if any(stage.balanced for stage in config.stages):
         banks[True] = cache / f"balanced-rooms-{name}"
@@ -137,6 +137,7 @@ def _prepare(
                 positions_per_room=config.positions_per_room,
                 seed=bank_seed,
                 sample_rate=rate,
+                ranges=config.ranges,
                 balanced=balanced,
                 workers=max(1, config.workers),
                 progress=_every(console, "simulating", 1000),
