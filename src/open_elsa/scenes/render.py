@@ -9,6 +9,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError
+from open_elsa.scenes.noise import add_white
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +52,8 @@ def render(
         kept = min(wanted, x.size + h.shape[1] - 1)
         out[channel, :kept] = wet[:kept]
     if noise is not None:
-        _add_noise(out, *noise)
+        snr_db, rng = noise
+        add_white(out, snr_db, rng, diffuse=True)
     return out
 
 
@@ -74,10 +76,3 @@ def render_torch(clips: torch.Tensor, responses: torch.Tensor, length: int | Non
     spectra = torch.fft.rfft(responses, n_fft) * torch.fft.rfft(clips, n_fft)[:, None, :]
     wet = torch.fft.irfft(spectra, n_fft)[..., : min(wanted, full)]
     return torch.nn.functional.pad(wet, (0, wanted - wet.shape[-1]))
-
-
-def _add_noise(foa: Float32, snr_db: float, rng: np.random.Generator) -> None:
-    rms = float(np.sqrt(np.mean(np.square(foa[0], dtype=np.float64))))
-    level = np.full((4, 1), rms * 10.0 ** (-snr_db / 20.0), dtype=np.float32)
-    level[1:] *= np.float32(np.sqrt(1.0 / 3.0))
-    foa += rng.standard_normal(foa.shape, dtype=np.float32) * level
