@@ -1,4 +1,4 @@
-"""Arrays that are not ideal: capsules that differ, a stand that is turned, and channels that blur above some frequency."""
+"""Arrays that are not ideal: capsules that differ, a stand that is turned, channels that blur at high frequencies."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _CORNERS = np.array(
 ) / np.hypot(1.0, _GOLDEN)
 
 
-def spectrum_divisor(frequencies_hz: Float64, colour: float) -> Float64:
+def spectrum_divisor(frequencies_hz: NDArray[np.floating], colour: float) -> Float64:
     """Amplitude by which a white spectrum is divided to give power ~ 1 / f^colour; flat below 40 Hz."""
     slope: Float64 = np.sqrt(np.maximum(frequencies_hz, _FLAT_BELOW_HZ)) ** colour
     return slope
