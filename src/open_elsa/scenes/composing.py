@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, ConfigError, DataError
 from open_elsa.scenes import attributes, material, mixing, moving, noise
+from open_elsa.scenes.over_time import PLACE
 from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.rooms import RoomRanges
 from open_elsa.scenes.scene import Clip, Path, Scene, Source, SpatialWords
@@ -152,10 +153,9 @@ class Composer:
                 change = round(told[0]["level_dbfs"] - source.below_db - level, 3)
                 source, level = replace(source, gain_db=round(source.gain_db + change, 3)), level + change
             truth = self.truths[self.bank.index(source.response_id)]
-            kept = ("azimuth_deg", "elevation_deg", "distance_m", "t30_s", "drr_db")
             told.append(
                 {
-                    **{k: truth[k] for k in kept},
+                    **{k: truth[k] for k in (*PLACE, "t30_s", "drr_db")},
                     "level_dbfs": round(level, 3),
                     "label": clip.label,
                     "active": mixing.active_frames(dry, rate),
@@ -203,7 +203,7 @@ def words_of_first(known: dict[str, Any], truth: dict[str, Any]) -> SpatialWords
 
 def _place_of_first(truth: dict[str, Any], source: Source) -> dict[str, float | None]:
     """Where the first source is; None for all of it when it walks: then `sources` tells its way."""
-    return {k: None if source.path else truth[k] for k in ("azimuth_deg", "elevation_deg", "distance_m")}
+    return {k: None if source.path else truth[k] for k in PLACE}
 
 
 def _usable(clip: Clip, profile_of: ProfileOf) -> material.Profile:

@@ -51,7 +51,7 @@ def mix(parts: Iterable[Float32], scene: Scene, sample_rate: int, recordings: Pa
     """
     out: Float32 | None = None
     for part in parts:
-        out = part if out is None else out + part
+        out = part.copy() if out is None else out + part
     if out is None:
         raise DataError(f"the scene {scene.id} has no sources")
     if scene.ambience is not None:

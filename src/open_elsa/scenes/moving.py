@@ -11,6 +11,8 @@ neither clicks nor combs, and its pitch bends as Doppler has it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import scipy.fft
@@ -39,10 +41,12 @@ def point(position: SourcePosition) -> Float64:
     return position.distance_m * foa.unit_vector(position.azimuth_deg, position.elevation_deg)
 
 
-def position_at(xyz: Float64) -> SourcePosition:
-    """The place at xyz (3,) metres about the array."""
+def moved(source: SourcePosition, xyz: Float64) -> SourcePosition:
+    """The same source at xyz (3,) metres about the array."""
     azimuth, elevation = foa.angles(xyz)
-    return SourcePosition(float(azimuth), float(elevation), float(np.linalg.norm(xyz)))
+    return replace(
+        source, azimuth_deg=float(azimuth), elevation_deg=float(elevation), distance_m=float(np.linalg.norm(xyz))
+    )
 
 
 def trajectory(start: SourcePosition, path: Path, times_s: NDArray[np.floating]) -> Float64:
@@ -82,7 +86,7 @@ def draw_path(
         near, far = sorted((start.distance_m, float(np.linalg.norm(last))))
         turned = float(foa.angular_error_deg(first, last))
         if nearest >= ranges.distance_m[0] - 1e-6 and (turned >= LEAST_TURN_DEG or far / near >= LEAST_RATIO):
-            to = position_at(last)
+            to = moved(start, last)
             rounded = SourcePosition(round(to.azimuth_deg, 3), round(to.elevation_deg, 3), round(to.distance_m, 4))
             return Path(rounded, round(span_s[0], 4), round(span_s[0] + lasts_s, 4), seed)
     return None
@@ -94,17 +98,18 @@ def render_moving(
     """A dry sound (n,) that begins with the scene, walking through a room: (4, length) float32 AmbiX."""
     walk = point(path.to) - point(start)
     shares = _shares(point(start), point(path.to))
-    places = [start, *(position_at(point(start) + s * walk) for s in shares[1:])]
+    places = [start, *(moved(start, point(start) + s * walk) for s in shares[1:])]
     lead = round(2 * _DIRECT_S * sample_rate)
     dry = np.pad(dry[:length], (0, 2 * lead))
     out = np.zeros((4, length), dtype=np.float32)
     sent = np.zeros((4, dry.size), dtype=np.float32)  # the direct sound, `lead` samples late, before its way
     first: Float32 | None = None
-    for place, (begin, window) in zip(places, _windows(path, shares, dry.size, sample_rate), strict=True):
-        if not window.size or begin >= length:
-            continue  # the sound or the scene is over before the source gets there
-        made = simulate(room, place, np.random.default_rng(path.seed), sample_rate)
-        direct, rest = _split(made.response, made.arrival_s * sample_rate, sample_rate, lead)
+    # the sound or the scene may be over before the source gets to the last places
+    windows = [w for w in _windows(path, shares, dry.size, sample_rate) if w[1].size and w[0] < length]
+    responses = _responses(room, places[: len(windows)], path.seed, sample_rate)
+    for place, response, (begin, window) in zip(places[: len(windows)], responses, windows, strict=True):
+        arrival = place.distance_m / SPEED_OF_SOUND_M_S * sample_rate
+        direct, rest = _split(response, arrival, sample_rate, lead)
         _add(sent, begin, _convolve_after(dry, begin, window.size, direct) * window)
         if first is None:
             first = rest
@@ -116,6 +121,11 @@ def render_moving(
     delay = np.linalg.norm(trajectory(start, path, np.arange(length) / sample_rate), axis=1) / SPEED_OF_SOUND_M_S
     out += _delayed(sent, _emission(delay, sample_rate) + lead, length)
     return out
+
+
+def _responses(room: Room, places: Sequence[SourcePosition], seed: int, sample_rate: int) -> Iterator[Float32]:
+    """The responses (4, n) of the places of a walk; the same seed for all gives them the same diffuse tail."""
+    return (simulate(room, place, np.random.default_rng(seed), sample_rate).response for place in places)
 
 
 def _nearest(a: Float64, b: Float64) -> Float64:

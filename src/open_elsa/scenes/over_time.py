@@ -12,6 +12,7 @@ from open_elsa.scenes.mixing import frame_times
 from open_elsa.scenes.scene import Scene, Source, SourcePosition
 from open_elsa.sound import foa
 
+PLACE = ("azimuth_deg", "elevation_deg", "distance_m")
 #: The class of a clip whose corpus has no classes.
 NO_LABEL = "sound"
 
@@ -23,7 +24,7 @@ def frames_of(start: SourcePosition, source: Source | None, active: Sequence[boo
     """
     times = frame_times(len(active))
     if source is None or source.path is None:
-        ways = {k: [v] * len(active) for k, v in vars(start).items()}
+        ways = {k: [getattr(start, k)] * len(active) for k in PLACE}
     else:
         places = moving.trajectory(start, source.path, times)
         azimuth, elevation = foa.angles(places)
@@ -44,7 +45,7 @@ def truth_of_sources(scene: Scene, told: Sequence[Mapping[str, Any]]) -> list[di
     """
     found = []
     for number, (source, known) in enumerate(zip(scene.sources, told, strict=True)):
-        start = SourcePosition(known["azimuth_deg"], known["elevation_deg"], known["distance_m"])
+        start = SourcePosition(*(known[k] for k in PLACE))
         found.append(
             {
                 "clip_id": source.clip_id,
@@ -56,7 +57,7 @@ def truth_of_sources(scene: Scene, told: Sequence[Mapping[str, Any]]) -> list[di
                 "gain_db": source.gain_db,
                 "level_dbfs": known["level_dbfs"],
                 "snr_db": round(told[0]["level_dbfs"] - known["level_dbfs"], 3) if number else None,
-                **vars(start),
+                **{k: getattr(start, k) for k in PLACE},
                 "t30_s": known["t30_s"],
                 "drr_db": known["drr_db"],
                 "moves": None if source.path is None else _walk(source),
@@ -69,7 +70,7 @@ def truth_of_sources(scene: Scene, told: Sequence[Mapping[str, Any]]) -> list[di
 def _walk(source: Source) -> dict[str, float]:
     if source.path is None:
         return {}
-    to = {f"to_{k}": v for k, v in vars(source.path.to).items()}
+    to = {f"to_{k}": getattr(source.path.to, k) for k in PLACE}
     return {"from_s": source.path.start_s, "until_s": source.path.stop_s, **to}
 
 

@@ -142,8 +142,8 @@ class SceneSet:
             **told,
             "duration_s": scene.duration_s,
             "sources": over_time.truth_of_sources(scene, [s["told"] for s in row["sources"]]),
-            "ambience": asdict(scene.ambience) if scene.ambience else None,
-            "microphone": asdict(scene.microphone) if scene.microphone else None,
+            "ambience": row["ambience"],
+            "microphone": row["microphone"],
         }
 
     def sources(self, i: int) -> list[dict[str, Any]]:
