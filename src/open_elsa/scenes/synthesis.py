@@ -14,7 +14,7 @@ import numpy as np
 
 from open_elsa.errors import AudioError, ConfigError, DataError
 from open_elsa.scenes import attributes, material, noise
-from open_elsa.scenes.composing import Composer, UnusableClip, check_possible
+from open_elsa.scenes.drawing import Composer, UnusableClip, check_possible
 from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.scene import Clip, Scene
 from open_elsa.scenes.scene_files import PLAIN, RICH, Bank, SetFiles, truths_of
