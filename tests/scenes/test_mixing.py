@@ -27,8 +27,10 @@ from open_elsa.scenes.measured import open_measured
 from open_elsa.scenes.microphone import MicrophoneRanges
 from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.render import render
-from open_elsa.scenes.scene import Clip, Scene, Source, SpatialWords
+from open_elsa.scenes.scene import Clip, Scene, Source, SourcePosition, SpatialWords
+from open_elsa.scenes.scene_words import heard_as
 from open_elsa.scenes.synthesis import SceneSet, make_scenes
+from open_elsa.scenes.telling import read, true_of
 
 RATE = 8_000
 QUIET = SceneRecipe(duration_s=1.5, snr_db=None, sources=(2, 4), lead_s=0.2)
@@ -173,6 +175,23 @@ def test_ambience_and_microphone_are_told_and_differ(busy: SceneSet) -> None:
         field = mixing.mix(parts, alone, RATE) - sum(parts[1:], start=parts[0])
         power = [float(np.mean(np.square(x, dtype=np.float64))) for x in (sum(parts[1:], start=parts[0])[0], field[0])]
         assert 10 * np.log10(power[0] / power[1]) == pytest.approx(scene.ambience.snr_db, abs=0.1)
+
+
+def test_captions_are_true_of_the_sources(busy: SceneSet) -> None:
+    walks = 0
+    for i, scene in enumerate(busy):
+        truth = busy.truth(i)
+        starts = [SourcePosition(t["azimuth_deg"], t["elevation_deg"], t["distance_m"]) for t in truth["sources"]]
+        for text, original in zip(scene.captions, busy.originals(i), strict=True):
+            said = [next((o for o in original.split("; ") if t["label"] in o), None) for t in truth["sources"]]
+            heard = [heard_as(*one) for one in zip(said, scene.sources, starts, strict=True)]
+            room = {"floor_area_m2": truth["floor_area_m2"], "t30_s": truth["t30_s"]}
+            assert true_of(read(text), heard, **room), text
+            mirrored = [replace(h, azimuth_deg=h.azimuth_deg + 180.0, distance_m=None) for h in heard]
+            if any(f.direction or f.azimuth_deg is not None for f in read(text).sources):
+                assert not true_of(read(text), mirrored, **room), text
+            walks += sum(f.end_direction is not None or f.end_azimuth_deg is not None for f in read(text).sources)
+    assert walks > 0
 
 
 def test_ids_differ_with_whatever_changes_the_sound(busy: SceneSet) -> None:

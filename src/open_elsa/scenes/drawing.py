@@ -14,9 +14,9 @@ from open_elsa.scenes import attributes, material, mixing, moving, noise
 from open_elsa.scenes.over_time import PLACE
 from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.rooms import RoomRanges
-from open_elsa.scenes.scene import Clip, Path, Scene, Source, SpatialWords
+from open_elsa.scenes.scene import Clip, Path, Scene, Source, SourcePosition, SpatialWords
 from open_elsa.scenes.scene_files import Bank
-from open_elsa.scenes.scene_words import write_captions
+from open_elsa.scenes.scene_words import write_captions, write_captions_of_sources
 
 Float32 = NDArray[np.float32]
 ProfileOf = Callable[[str], "material.Profile | str"]
@@ -69,7 +69,7 @@ class Composer:
             ambience = noise.draw(rng, recipe.ambience, recipe.ambience_snr_db, duration_s, self.recordings)
         array = recipe.microphone.draw(rng, snr_db) if recipe.microphone else None
         words = words_of_first(known, loudest)
-        texts, originals = write_captions(self.clips[clip_at], words, rng, recipe)
+        texts, originals = self._captions(rng, [self.clips[c] for c, _ in chosen], sources, words)
         scene = Scene(
             clip_id=sources[0].clip_id,
             response_id=sources[0].response_id,
@@ -163,6 +163,16 @@ class Composer:
             )
             sources.append(source)
         return sources, told
+
+    def _captions(
+        self, rng: np.random.Generator, clips: Sequence[Clip], sources: Sequence[Source], words: SpatialWords
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if len(sources) == 1 and sources[0].path is None:
+            return write_captions(clips[0], words, rng, self.recipe)
+        truths = [self.truths[self.bank.index(s.response_id)] for s in sources]
+        starts = [SourcePosition(*(truth[k] for k in PLACE)) for truth in truths]
+        room = {k: truths[0][k] for k in ("floor_area_m2", "t30_s")}
+        return write_captions_of_sources(clips, sources, starts, rng, self.recipe, **room)
 
     def _dry(self, clip: Clip) -> Float32:
         try:
