@@ -61,7 +61,9 @@ def write_captions_of_sources(
     clips, sources and starts go together. A clip's captions take turns in random order; where no sentence can hold
     them, the sources are told without their names.
     """
-    orders = [[clip.captions[int(n)] for n in rng.permutation(len(clip.captions))] or [None] for clip in clips]
+    orders: list[list[str | None]] = [
+        [clip.captions[int(n)] for n in rng.permutation(len(clip.captions))] or [None] for clip in clips
+    ]
     for attempt in range(_TRIES + 1):
         whats = [None if attempt == _TRIES else order[attempt % len(order)] for order in orders]
         heard = [heard_as(*one) for one in zip(whats, sources, starts, strict=True)]
