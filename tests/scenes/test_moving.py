@@ -89,8 +89,10 @@ def test_a_click_would_be_found() -> None:
 
 def test_responses_on_the_way_share_their_tail_and_pieces_add_up() -> None:
     """Else the reverberation would sag where two pieces fade into each other."""
-    shares = moving._shares(moving.point(LEFT), moving.point(RIGHT))
-    places = [moving.moved(LEFT, xyz) for xyz in moving.trajectory(LEFT, PATH, 0.5 + 2.0 * shares)]
+    away = replace(PATH, to=SourcePosition(0.0, 0.0, 2.9))  # from beside the array to a wall
+    near = SourcePosition(0.0, 0.0, 0.6)
+    shares = moving._shares(moving.point(near), moving.point(away.to))
+    places = [moving.moved(near, xyz) for xyz in moving.trajectory(near, away, 0.5 + 2.0 * shares)]
     responses = list(moving._responses(LIVE_ROOM, places, PATH.seed, RATE))
     late = round(2.0 * mixing_time_s(LIVE_ROOM) * RATE)
     for response in responses[1:]:
