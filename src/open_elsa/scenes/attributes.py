@@ -9,7 +9,6 @@ from open_elsa.errors import ConfigError
 from open_elsa.scenes.scene import SpatialWords
 from open_elsa.scenes.vocabulary import Attribute, Bin, Word
 
-
 _INF = math.inf
 
 
@@ -276,7 +275,7 @@ EIGHTH_DEG = 17.5
 
 
 def _corner(word: str, centre_deg: float) -> Word:
-    """A direction half-way between two of the four: a sector of 45° with a gap as wide, in proportion, as the paper's."""
+    """A direction half-way between two of the four, with gaps as wide, in proportion, as the paper's."""
     depth, side = word.split()
     deep = ("in front of me", "ahead of me") if depth == "front" else ("behind me", "at the back")
     return Word(

@@ -34,9 +34,9 @@ _PRONOUN = (
 )
 _BE = r"(?:is|are|was|were|can be|could be|being)"
 _VERB = (
-    r"(?:coming|comes?|came|heard|audible|sounding|happens|happening|located|reach(?:es|ing) me|arriv(?:es|ing)|recorded"
-    r"|moving|moves?|passing(?: by)?|pass(?:es)?(?: by)?|going|goes|travelling|travels|panning|pans|driv(?:es|ing)(?: by)?"
-    r"|fly(?:ing)?(?: by)?|flies(?: by)?|walks|walking|approaches|starts|starting)"
+    r"(?:coming|comes?|came|heard|audible|sounding|happens|happening|located|reach(?:es|ing) me|arriv(?:es|ing)"
+    r"|recorded|moving|moves?|pass(?:es|ing)?(?: by)?|going(?: by)?|goes(?: by)?|travelling|travels|panning|pans"
+    r"|driv(?:es|ing)(?: by)?|fly(?:ing)?(?: by)?|flies(?: by)?|walks|walking|approaches|starts|starting)"
 )
 _BEFORE = re.compile(
     rf"(?P<loose>[,;.]? ?\b(?:and |but )?{_PRONOUN} |, ?)?(?:\b(?:all|both) )?(?:\b{_BE} )?(?:\b{_VERB} )?"
@@ -44,8 +44,9 @@ _BEFORE = re.compile(
     rf"(?P<mark>[{_PLACE}{_ROOM}{_NOWHERE}])"
 )
 _ROOM_NP = re.compile(
-    rf"(?:(?:,? ?\b(?:all|recorded|heard|made|the recording was made|this was recorded|it sounds like|inside|within|in|of|from) )"
-    rf"{{0,3}}(?:(?:the|this) )?(?:\b(?:an?|the) )?(?:{ROOM_ADJECTIVE},? )*{_ROOM}(?:,? (?:{_ROOM}|{ROOM_ADJECTIVE}\b))*"
+    r"(?:(?:,? ?\b(?:all|recorded|heard|made|the recording was made|this was recorded|it sounds like|inside|within"
+    r"|in|of|from) ){0,3}(?:(?:the|this) )?(?:\b(?:an?|the) )?"
+    rf"(?:{ROOM_ADJECTIVE},? )*{_ROOM}(?:,? (?:{_ROOM}|{ROOM_ADJECTIVE}\b))*"
     rf"(?:,? {ROOM_NOUN})?(?:,? (?:with |and )?{_ROOM})*)|\bthe (?:room|hall|space) (?:is|sounds) {_ROOM}"
 )
 
@@ -57,20 +58,20 @@ _JOINT = re.compile(
     r"|(?P<comma>,|:|—|–)"
 )
 _LEAD = re.compile(
-    r"^(?:(?:listen|what is heard|a recording(?: of)?|one of them is|(?:i|we|you) (?:can )?hear|there (?:is|are|was|were)|this is"
-    r"|(?:the |a |an )?(?:sounds?|noises?) of|two sounds|three sounds|four sounds|the sounds?|comes?|heard|also|and|while|as|then|with|but|plus"
-    r"|meanwhile|is|are|,|:|-)(?= |$|[,:]|[\"“«\ue002]))[ ,:]*"
+    r"^(?:(?:listen|what is heard|a recording(?: of)?|(?:i|we|you) (?:can )?hear|there (?:is|are|was|were)|this is"
+    r"|(?:the |a |an )?(?:sounds?|noises?) of|the sounds?|comes?|heard|also|and|while|as|then|with|but|plus|meanwhile"
+    r"|is|are|,|:|-)(?= |$|[,:]|[\"“«\ue002]))[ ,:]*"
 )
 _TAIL = re.compile(
     r"[ ,:]*\b(?:(?:is|are|was|were|can be)(?: being)? (?:heard|audible)|is|are|heard|too|and|while|as|with|coming|at)$"
 )
 _ARTICLE = re.compile(r"^(?:an?|the|some) (?=.)")
-#: Words for a sound that nobody names.
+_GENERIC = re.compile(r"\b(?:something|anything|sounds?|noises?|source)\b")
+#: A sound that nobody names: "another sound", "something else makes a sound".
 _NAMELESS = re.compile(
-    r"(?:something|anything|it|(?:a|an|one|another|the|second|third|other|first|different) )?(?:(?:second|third|fourth|other|more|further) )?"
-    r"(?:something|sounds?|noises?|source|it|one)?(?: else)?(?: makes a sound)?(?: sounds)?"
+    r"(?:(?:an|one|another|the|second|third|other|further) )*(?:something|anything|sounds?|noises?|source|it|one"
+    r"|another)(?: else)?(?: makes a sound| sounds)?"
 )
-_GENERIC = re.compile(rf"\b(?:something|anything|sounds?|noises?|source)\b")
 
 
 def core(text: str) -> str | None:
@@ -250,10 +251,10 @@ def _begins(source: _Source, atoms: list[_Atom], i: int) -> bool:
 
 
 def read(text: str) -> SceneFacts:
-    """Read what a text states, source by source and of the room; nothing stated is None, and no text is an error.
+    """Read what a text states, source by source and of the room; what is not stated is None.
 
-    A source of which nothing is stated ("a sound") is left out. A clock position is a place, "at three o'clock" = right,
-    unless the text gives a time of day.
+    A source of which nothing is stated ("a sound") is left out. "At three o'clock" is a place, unless the text gives a
+    time of day. text: anything; nothing that can be read is never an error.
     """
     low = _PRIVATE.sub("�", lowered(folded(text)))
     marked, places, quoted, room = _marked(low)

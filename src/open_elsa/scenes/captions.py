@@ -12,7 +12,7 @@ from open_elsa.errors import DataError
 from open_elsa.scenes import grammar
 from open_elsa.scenes.attributes import ATTRIBUTES, DIRECTION, DISTANCE, ELEVATION, wrapped
 from open_elsa.scenes.reading import BRIEF, DENIED, READERS
-from open_elsa.scenes.reading_numbers import Measure, masked, measures
+from open_elsa.scenes.reading_numbers import Measure, approaches, masked, measures
 from open_elsa.scenes.scene import SpatialCaption, SpatialWords
 
 #: How often another sentence is tried when one cannot be read back.
@@ -190,13 +190,20 @@ _ECHOES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
-def strip_claims(text: str) -> str:
+def _read_with_moves(low: str) -> list[tuple[int, int, str, str]]:
+    moves = approaches(low)
+    return [*((m.start, m.stop, m.name, str(m.value)) for m in moves), *_read(masked(low, moves))]
+
+
+def strip_claims(text: str, *, moves: bool = False) -> str:
     """The text without its spatial statements, mended around the cuts; "" when nothing is left.
 
     "A woman talks nearby as water pours" → "A woman talks as water pours"; "in a large hall" → "in a hall".
+    moves: take out "coming closer", "moving away from me" and their like too.
     """
+    claims_of = _read_with_moves if moves else _read
     out = folded(text)
-    claims = _read(lowered(out))
+    claims = claims_of(lowered(out))
     if not claims:
         return out
     out = _cut_all(out, [c for c in claims if c[3] != "highly reverberant"])
@@ -205,14 +212,14 @@ def strip_claims(text: str) -> str:
             shorter = pattern.sub(plain, out)
             out = shorter if shorter.strip(EDGE) else out
     for _ in range(4):  # a cut can bring a new statement together
-        if not (claims := _read(lowered(out))):
+        if not (claims := claims_of(lowered(out))):
             break
         out = _cut_all(out, claims)
     out = re.sub(r" +([,.;:!?])", r"\1", folded(out))
     out = re.sub(r"([,;:])(?:\s*[,;:])+", r"\1", out)
     out = _DANGLING.sub("", out).strip(" ,;:-")
     out = re.sub(r"^(?:and|or|but) ", "", out)
-    if not _WORD.search(out) or _read(lowered(out)):
+    if not _WORD.search(out) or claims_of(lowered(out)):
         return ""
     return out[0].upper() + out[1:] if text.strip()[:1].isupper() else out
 

@@ -18,14 +18,11 @@ METRES = Steps(((1.0, 0.1), (3.0, 0.5), (10.0, 1.0), (math.inf, 5.0)))
 CLOSER = 2 / 3
 
 #: Numbers as words, for hours, metres and degrees.
-UNITS = {
-    word: i
-    for i, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-        " seventeen eighteen nineteen".split()
-    )
-}
-TENS = {word: 10 * i for i, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_TO_TEN = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_TEENS = ("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+UNITS = {word: i for i, word in enumerate((*_TO_TEN, *_TEENS))}
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+TENS = {word: 10 * i for i, word in enumerate(_TENS, 2)}
 _SPELT = {i: word for word, i in UNITS.items()}
 
 #: What a moving source does, said as a place is said.

@@ -45,8 +45,8 @@ _HEIGHT = re.compile(
     rf"(?: {ME}| the horizon)?"
 )
 _HOURS = re.compile(
-    rf"\b(?:at|from|towards?|in|around|near) (?:the direction of )?(?:(?:about|around) )?(?:(?:the|my|your) )?({_HOUR}) {_CLOCK}"
-    rf"(?: position| direction)?{END}{_DAY}|(?:^|(?<=[,;|/] )|(?<=[,;|/]))({_HOUR}) {_CLOCK}{STOP}"
+    rf"\b(?:at|from|towards?|in|around|near) (?:the direction of )?(?:(?:about|around) )?(?:(?:the|my|your) )?"
+    rf"({_HOUR}) {_CLOCK}(?: position| direction)?{END}{_DAY}|(?:^|(?<=[,;|/] )|(?<=[,;|/]))({_HOUR}) {_CLOCK}{STOP}"
 )
 _DISTANCE = re.compile(
     rf"\b(?:from )?{_ABOUT}({_METRES})(?:{_AWAY}|{_PLACE_NEXT})"

@@ -108,19 +108,13 @@ def _what(text: str | None) -> What | None:
         return None
     if not _WORD.search(text):
         raise DataError(f"the sound's text {text[:120]!r} holds no word; give a text, or None for a place alone")
-    plain = _placeless(text)
-    if plain is None:
+    plain = strip_claims(text, moves=True)
+    if not _WORD.search(plain) or any(source.placed for source in read(plain).sources):
         raise DataError(
-            f"the sound's text {text[:120]!r} states a place and leaves nothing when it is taken out; give a text that "
-            "says what is heard"
+            f"the sound's text {text[:120]!r} states a place and leaves no sound when that is taken out; give a text "
+            "that says what is heard"
         )
     return grammar.understand(plain)
-
-
-def _placeless(text: str) -> str | None:
-    """The text without its spatial statements; None when nothing, or still a statement, is left."""
-    plain = strip_claims(text)
-    return plain if _WORD.search(plain) and not any(s.placed for s in read(plain).sources) else None
 
 
 def _room(scene: SceneFacts) -> Said:
@@ -180,10 +174,13 @@ def true_of(
 
 
 def _true(facts: SourceFacts, heard: Heard) -> bool:
-    if facts.what is not None:
-        if heard.what is None or facts.what not in (core(heard.what), core(strip_claims(heard.what))):
-            return False
-    return not untrue(facts, heard)
+    named = facts.what is None or (heard.what is not None and facts.what in _names(heard.what))
+    return named and not untrue(facts, heard)
+
+
+def _names(what: str) -> tuple[str | None, str | None]:
+    """The names that a text may give a source: its what-text as it is, and without places."""
+    return core(what), core(strip_claims(what, moves=True))
 
 
 #: What the captions of one scene say, from everything to one part: (part, detail, style).
