@@ -19,6 +19,7 @@ from fake import FakeModel
 
 from open_elsa.app import cli
 from open_elsa.errors import AudioError
+from open_elsa.scenes.scene_set import SceneSet
 from open_elsa.sound import audio, foa
 from open_elsa.using import embedder as embedder_module
 from open_elsa.using import index as index_module
@@ -274,6 +275,13 @@ def test_making_data(run: Run, sounds: Path, tmp_path: Path) -> None:
     code, out, err = run("scenes", "export", tmp_path / "scenes", tmp_path / "exported", "--json")
     assert code == 0 and json.loads(out)["files"] == 3, err
     assert audio.read(next((tmp_path / "exported").glob("*.flac"))).is_spatial
+    busy = ("--sources", 2, 2, "--moving-share", 1, "--ambience", "pink", "--ambience-snr-db", 20, 20, "--microphone")
+    made = (*made[:2], tmp_path / "busy", *made[3:], "--scenes", 2, "--min-duration-s", 0.5, "--workers", 1)
+    code, out, err = run(*made, *busy, "--json")
+    assert code == 0 and json.loads(out)["count"] == 2, err
+    truth = SceneSet.open(tmp_path / "busy").truth(0)
+    assert len(truth["sources"]) == 2 and truth["microphone"]
+    assert (truth["ambience"]["snr_db"], truth["ambience"]["colour"]) == (20.0, 1.0)
     (sounds / "low.wav").unlink()
     code, out, err = run("data", "check", sounds)
     assert code == 1 and "low.wav" in out and "1 missing" in out

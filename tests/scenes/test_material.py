@@ -44,7 +44,7 @@ def test_a_scene_never_falls_into_a_long_pause(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.wav", x, rate, subtype="FLOAT")
     found = material.profile(str(tmp_path / "x.wav"))
     for seed in range(20):
-        start_s, level_dbfs = synthesis._place(found, SceneRecipe(duration_s=1.0), np.random.default_rng(seed))
+        start_s, level_dbfs = synthesis._place(found, SceneRecipe(duration_s=1.0), 1.0, np.random.default_rng(seed))
         assert np.isfinite(level_dbfs)
         assert level_dbfs > -40
         assert 0 <= start_s <= 119

@@ -21,6 +21,8 @@ from open_elsa.training.data import TARGET_COLUMNS, Batch, DataConfig, SceneBatc
 from open_elsa.training.losses import describes
 from open_elsa.training.train import TrainData
 
+#: Six examples of seed 3, each weighed by fixed random numbers.
+HEARD = (-7.117033, 0.699896, -30.868159, -3.770002, 94.397383, 97.730391)
 FAITHFUL = AugmentConfig(gain_db=0, leak=0, alias_leak=0, tone_db=0, hiss=0, room_noise=0)
 
 
@@ -175,3 +177,9 @@ def test_clips_and_rooms_must_have_the_models_rate(anechoic: TrainData) -> None:
         scenes(anechoic, bank=other)
     with pytest.raises(DataError, match="--sample-rate 24000"):
         scenes(anechoic, model=dataclasses.replace(elsa_tiny(), sample_rate=24000))
+
+
+def test_examples_are_those_that_the_shipped_model_heard(anechoic: TrainData) -> None:
+    probe = np.random.default_rng(99).standard_normal((4, int(0.8 * RATE)))
+    told = [float(np.sum(probe * e.audio)) for e in examples(anechoic, 6, seed=3)]
+    assert told == pytest.approx(HEARD, rel=1e-4, abs=1e-4)

@@ -74,6 +74,8 @@ class ScenesMake(Common):
     Examples:
       elsa scenes make scenes --clips my-sounds --bank rooms --scenes 1000
       elsa scenes make scenes --clips esc50 --root ~/ESC-50 --split train --bank rooms --per-clip 2
+      elsa scenes make busy --clips my-sounds --bank rooms --scenes 1000 --sources 1 3 --moving-share 0.3
+      elsa scenes make real --clips my-sounds --bank rooms --scenes 1000 --ambience pink --microphone
     """
 
     out: Out
@@ -94,18 +96,42 @@ class ScenesMake(Common):
     """Another seed pairs and places differently."""
     duration_s: float = 5.0
     """Length of every scene."""
+    min_duration_s: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
+    """Scenes as long as their sound, between this and --duration-s (the paper: 4)."""
     captions_per_scene: int = 2
     """Different sentences for one scene."""
+    sources: Annotated[tuple[int, int], tyro.conf.arg(metavar="FEWEST MOST")] = (1, 1)
+    """Sounds of one scene, 1 to 4, each at its own place of one room."""
+    moving_share: float = 0.0
+    """How many of the sources walk, 0 to 1."""
+    ambience: Annotated[str | None, tyro.conf.arg(metavar="COLOUR|FOLDER")] = None
+    """Diffuse sound under the scene: white, pink, brown, coloured, or recordings."""
+    ambience_snr_db: Annotated[tuple[float, float], tyro.conf.arg(metavar="LEAST MOST")] = (5.0, 30.0)
+    """How far the ambience lies below the sources."""
+    microphone: bool = False
+    """An array with errors: gains, phases, capsules, a turned stand, aliasing."""
+    workers: int = 1
+    """Processes; any number makes the same bytes."""
 
     def run(self) -> None:
         """Run it."""
         from open_elsa import corpora
         from open_elsa.scenes.bank import RoomBank
+        from open_elsa.scenes.microphone import MicrophoneRanges
         from open_elsa.scenes.synthesis import SceneRecipe, make_scenes
 
         if (self.scenes is None) == (self.per_clip is None):
             raise UsageError("scenes make: give --scenes or --per-clip, one of the two")
-        recipe = SceneRecipe(duration_s=self.duration_s, captions_per_scene=self.captions_per_scene)
+        recipe = SceneRecipe(
+            duration_s=self.duration_s,
+            min_duration_s=self.min_duration_s,
+            captions_per_scene=self.captions_per_scene,
+            sources=self.sources,
+            moving_share=self.moving_share,
+            ambience=self.ambience,
+            ambience_snr_db=self.ambience_snr_db,
+            microphone=MicrophoneRanges() if self.microphone else None,
+        )
         bank = RoomBank.open(self.bank)
         loaded = corpora.load(self.clips, self.root, [self.split] if self.split else None)
         for problem in loaded.problems:
@@ -119,6 +145,7 @@ class ScenesMake(Common):
                 per_clip=self.per_clip,
                 seed=self.seed,
                 recipe=recipe,
+                workers=self.workers,
                 progress=lambda p: tell(p.done, p.total),
             )
         for path, reason in made.problems.items():
@@ -130,6 +157,9 @@ class ScenesMake(Common):
 @dataclass(kw_only=True)
 class ScenesExport(Common):
     """Write scenes as four-channel AmbiX files with truth.jsonl beside them, to listen to and to compare with.
+
+    NNNNNN.csv beside each file says every 100 ms what sounds where, as DCASE and STARSS23 label it; classes.txt names
+    the classes.
 
     Interrupted, it goes on where it stopped.
 

@@ -3,78 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 from open_elsa.errors import ConfigError
 from open_elsa.scenes.scene import SpatialWords
-
-
-@dataclass(frozen=True)
-class Bin:
-    """One interval of the attribute's quantity; `closed` = both limits belong to it, else neither does."""
-
-    low: float
-    high: float
-    closed: bool
-
-    def holds(self, value: float) -> bool:
-        """True when `value` (in the attribute's unit) lies in the bin."""
-        return self.low <= value <= self.high if self.closed else self.low < value < self.high
-
-
-@dataclass(frozen=True)
-class Word:
-    """One word of an attribute: when it is true and how it may be said.
-
-    word: the canonical word, the value that SpatialWords carries. bins: where it is true.
-    at: phrases that say where something *is* ("on my left"), or adjectives of a room for room_size and reverberation.
-    origin: phrases that say where something comes *from* ("from my left"); for the rooms' attributes, "with …" phrases.
-    adjectives: what may stand before a noun ("left", "upper", "distant").
-    brief: forms short enough for a search box.
-    """
-
-    word: str
-    bins: tuple[Bin, ...]
-    at: tuple[str, ...]
-    origin: tuple[str, ...]
-    adjectives: tuple[str, ...]
-    brief: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """One spatial attribute: its quantity, its words, and the classes that evaluation tells apart.
-
-    classes: the words that the zero-shot test compares: the paper's four directions and two-way pairs.
-    templates: the paper's way of asking, "a sound coming from {}" and its like; `{}` takes a phrase of `said`.
-    said: word → the phrases that fit into the templates.
-    """
-
-    name: str
-    quantity: str
-    unit: str
-    words: tuple[Word, ...]
-    classes: tuple[str, ...]
-    templates: tuple[str, ...]
-    said: dict[str, tuple[str, ...]]
-
-    def word_for(self, value: float | None) -> str | None:
-        """Word for a value in the attribute's unit; None in a gap zone, and for None or a value that is not finite."""
-        if value is None or not math.isfinite(value):
-            return None
-        for word in self.words:
-            for interval in word.bins:
-                if interval.holds(value):
-                    return word.word
-        return None
-
-    def __getitem__(self, word: str) -> Word:
-        """Entry of one word; ConfigError names the words there are."""
-        for entry in self.words:
-            if entry.word == word:
-                return entry
-        raise ConfigError(f"{self.name} has no word {word!r}; it has {[w.word for w in self.words]}")
-
+from open_elsa.scenes.vocabulary import Attribute, Bin, Word
 
 _INF = math.inf
 
@@ -105,7 +38,19 @@ def _side(word: str, centre: Bin) -> Word:
         ),
         adjectives=(word,),
         brief=(word, f"on the {word}", f"to my {word}", f"on my {word}"),
+        ends=(f"the {word}", f"my {word}", word),
     )
+
+
+#: How the paper asks for where a sound is.
+_WHERE = (
+    "a sound coming from {}",
+    "the sound is coming from {}",
+    "a sound from {}",
+    "something is heard from {}",
+    "the source of the sound is {}",
+    "a sound {}",
+)
 
 
 DIRECTION = Attribute(
@@ -127,6 +72,7 @@ DIRECTION = Attribute(
             origin=("from the front", "from in front of me", "from straight ahead", "from ahead of me", "from ahead"),
             adjectives=("front",),
             brief=("front", "in front", "ahead", "in front of me"),
+            ends=("the front", "in front of me", "front"),
         ),
         _side("left", Bin(55.0, 125.0, closed=True)),
         _side("right", Bin(-125.0, -55.0, closed=True)),
@@ -137,17 +83,11 @@ DIRECTION = Attribute(
             origin=("from behind me", "from behind", "from the back", "from the rear", "from directly behind me"),
             adjectives=("back", "rear"),
             brief=("back", "behind", "behind me", "at the back"),
+            ends=("the back", "behind me", "back"),
         ),
     ),
     classes=("front", "left", "right", "back"),
-    templates=(
-        "a sound coming from {}",
-        "the sound is coming from {}",
-        "a sound from {}",
-        "something is heard from {}",
-        "the source of the sound is {}",
-        "a sound {}",
-    ),
+    templates=_WHERE,
     said={
         "front": ("the front", "the front", "ahead of me", "the front", "in front of me", "straight ahead"),
         "left": ("the left", "the left", "my left", "the left-hand side", "on my left", "to my left"),
@@ -179,14 +119,7 @@ ELEVATION = Attribute(
         ),
     ),
     classes=("up", "down"),
-    templates=(
-        "a sound coming from {}",
-        "the sound is coming from {}",
-        "a sound from {}",
-        "something is heard from {}",
-        "the source of the sound is {}",
-        "a sound {}",
-    ),
+    templates=_WHERE,
     said={
         "up": ("above", "up above", "overhead", "high up", "above me", "high above me"),
         "down": ("below", "down below", "beneath me", "low down", "below me", "down below me"),
@@ -337,6 +270,72 @@ REVERBERATION = Attribute(
 #: The one table, in the order of SpatialWords' fields.
 ATTRIBUTES: dict[str, Attribute] = {a.name: a for a in (DIRECTION, ELEVATION, DISTANCE, ROOM_SIZE, REVERBERATION)}
 
+#: Half the width of one of eight sectors: as much of 22.5° as the paper's 35° are of 45°.
+EIGHTH_DEG = 17.5
+
+
+def _corner(word: str, centre_deg: float) -> Word:
+    """A direction half-way between two of the four, with gaps as wide, in proportion, as the paper's."""
+    depth, side = word.split()
+    deep = ("in front of me", "ahead of me") if depth == "front" else ("behind me", "at the back")
+    return Word(
+        word,
+        (Bin(centre_deg - EIGHTH_DEG, centre_deg + EIGHTH_DEG, closed=True),),
+        at=(
+            f"at the {word}",
+            f"to the {word}",
+            f"on the {word}",
+            f"to my {word}",
+            f"on my {word}",
+            f"{deep[0]} to the {side}",
+            f"{deep[1]} on the {side}",
+            f"{deep[0]} and to the {side}",
+        ),
+        origin=(f"from the {word}", f"from my {word}", f"from the {word} side"),
+        adjectives=(word,),
+        brief=(word, f"to the {word}", f"on my {word}"),
+        ends=(f"the {word}", f"my {word}", word),
+    )
+
+
+_CORNERS = (("front left", 45.0), ("front right", -45.0), ("back left", 135.0), ("back right", -135.0))
+
+#: Eight directions: the paper's four in narrower sectors, and what lies between them.
+EIGHT = Attribute(
+    "eight_directions",
+    DIRECTION.quantity,
+    DIRECTION.unit,
+    words=(
+        replace(DIRECTION["front"], bins=(Bin(-EIGHTH_DEG, EIGHTH_DEG, closed=True),)),
+        replace(DIRECTION["left"], bins=(Bin(90.0 - EIGHTH_DEG, 90.0 + EIGHTH_DEG, closed=True),)),
+        replace(DIRECTION["right"], bins=(Bin(-90.0 - EIGHTH_DEG, -90.0 + EIGHTH_DEG, closed=True),)),
+        replace(
+            DIRECTION["back"],
+            bins=(Bin(180.0 - EIGHTH_DEG, 180.0, closed=True), Bin(-180.0, -180.0 + EIGHTH_DEG, closed=True)),
+        ),
+        *(_corner(word, centre_deg) for word, centre_deg in _CORNERS),
+    ),
+    classes=(*DIRECTION.classes, *(word for word, _ in _CORNERS)),
+    templates=_WHERE,
+    said={
+        **DIRECTION.said,
+        **{
+            word: (f"the {word}", f"the {word}", f"my {word}", f"the {word} side", f"at the {word}", f"to my {word}")
+            for word, _ in _CORNERS
+        },
+    },
+)
+
+#: Everything that zero-shot prompts can ask about.
+_ASKED = {**ATTRIBUTES, EIGHT.name: EIGHT}
+
+
+def wrapped(azimuth_deg: float | None) -> float | None:
+    """The same azimuth in -180..180 degrees; None and what is not finite stay as they are."""
+    if azimuth_deg is None or not math.isfinite(azimuth_deg) or -180.0 <= azimuth_deg <= 180.0:
+        return azimuth_deg
+    return 180.0 - (180.0 - azimuth_deg) % 360.0  # (-180, 180]
+
 
 def words_for(
     azimuth_deg: float | None,
@@ -350,8 +349,7 @@ def words_for(
     azimuth_deg: counter-clockwise, +90 left, any finite angle. elevation_deg: -90..90. distance_m, floor_area_m2 and
     t30_s (full band): their own units. A number that is not finite counts as unknown.
     """
-    if azimuth_deg is not None and math.isfinite(azimuth_deg) and not -180.0 <= azimuth_deg <= 180.0:
-        azimuth_deg = 180.0 - (180.0 - azimuth_deg) % 360.0  # (-180, 180]
+    azimuth_deg = wrapped(azimuth_deg)
     return SpatialWords(
         direction=DIRECTION.word_for(azimuth_deg),
         elevation=ELEVATION.word_for(elevation_deg),
@@ -364,11 +362,12 @@ def words_for(
 def prompts(attribute: str) -> dict[str, list[str]]:
     """Zero-shot captions of an attribute in the paper's way, word → sentences, the same templates for each word.
 
-    attribute: a key of ATTRIBUTES; ConfigError otherwise. Words outside `classes` ("mid-sized") are included.
+    attribute: a key of ATTRIBUTES, or "eight_directions"; ConfigError otherwise. Words outside `classes`
+    ("mid-sized") are included.
     """
-    if attribute not in ATTRIBUTES:
-        raise ConfigError(f"no spatial attribute {attribute!r}; choose one of {list(ATTRIBUTES)}")
-    table = ATTRIBUTES[attribute]
+    if attribute not in _ASKED:
+        raise ConfigError(f"no spatial attribute {attribute!r}; choose one of {list(_ASKED)}")
+    table = _ASKED[attribute]
     return {
         word: [template.format(phrase) for template, phrase in zip(table.templates, phrases, strict=True)]
         for word, phrases in table.said.items()

@@ -10,8 +10,9 @@ import numpy as np
 
 from open_elsa.errors import DataError
 from open_elsa.scenes import grammar
-from open_elsa.scenes.attributes import ATTRIBUTES, DIRECTION, DISTANCE
+from open_elsa.scenes.attributes import ATTRIBUTES, DIRECTION, DISTANCE, ELEVATION, wrapped
 from open_elsa.scenes.reading import BRIEF, DENIED, READERS
+from open_elsa.scenes.reading_numbers import Measure, approaches, masked, measures
 from open_elsa.scenes.scene import SpatialCaption, SpatialWords
 
 #: How often another sentence is tried when one cannot be read back.
@@ -20,13 +21,10 @@ MAX_TRIES = 24
 _PIECE = re.compile(r"[,;|/]")
 _FOLD = re.compile(r"\s+")
 _NO_WORDS = SpatialWords()
+_FOUR = {word.word for word in DIRECTION.words}
 _WORD = re.compile(r"\w")
-_DIGIT = re.compile(r"\d")
-_METRES = re.compile(r"\b(\d{1,4}(?:\.\d{1,3})?) ?(?:m|metres?|meters?) (?:away|off|from me|ahead|behind)\b")
-_DEGREES = re.compile(
-    r"\b(\d{1,3}(?:\.\d{1,3})?) ?(?:°|deg|degrees?) (?:(?:on|to|off to) )?(?:(?:the|my) )?(left|right)\b"
-)
-_EDGE = " \t.!?;,:\"'“”"
+#: What may surround a text without belonging to it.
+EDGE = " \t.!?;,:\"'“”"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +38,27 @@ class Claim:
     phrase: str
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """The text with white space, line ends included, folded to single spaces and trimmed."""
     return _FOLD.sub(" ", text).strip()
 
 
-def _lower(text: str) -> str:
+def lowered(text: str) -> str:
+    """The text in lower case and of the same length, so that positions agree."""
     low = text.lower()
     return low if len(low) == len(text) else "".join(c if len(c.lower()) > 1 else c.lower() for c in text)
 
 
 def _read(low: str) -> list[tuple[int, int, str, str]]:
     """(start, stop, attribute, word) of each statement in folded lower-case text, contained ones dropped."""
+    numbers = measures(low)
+    if not numbers:
+        return word_claims(low)
+    return [claim for number in numbers for claim in _in_words(number)] + word_claims(masked(low, numbers))
+
+
+def word_claims(low: str) -> list[tuple[int, int, str, str]]:
+    """(start, stop, attribute, word) of each statement in the table's words alone, in folded lower-case text."""
     found = []
     for attribute, word, stems, pattern in READERS:
         for stem in stems:
@@ -63,18 +71,16 @@ def _read(low: str) -> list[tuple[int, int, str, str]]:
             if not DENIED.search(low, max(0, start - 16), start):
                 found.append((start, stop, attribute, word))
     found.extend(_read_pieces(low))
-    if _DIGIT.search(low):
-        found.extend(_read_numbers(low))
     if len(found) == len({f[2] for f in found}):
         return found
-    return [f for f in found if not any(_swallows(g, f, low) for g in found)]
+    return [f for f in found if not any(_swallows(g, f) for g in found)]
 
 
-def _swallows(outer: tuple[int, int, str, str], inner: tuple[int, int, str, str], low: str) -> bool:
-    """True for "no echo" over "echo"; but "to the back left" states both its words, only "45° left" is one number."""
+def _swallows(outer: tuple[int, int, str, str], inner: tuple[int, int, str, str]) -> bool:
+    """True for "no echo" over "echo"; but "to the back left" states both its words."""
     if outer[2] != inner[2] or outer[0] > inner[0] or inner[1] > outer[1] or outer[:2] == inner[:2]:
         return False
-    return outer[2] != "direction" or low[outer[0]].isdigit()
+    return outer[2] != "direction"
 
 
 def _read_pieces(low: str) -> list[tuple[int, int, str, str]]:
@@ -84,7 +90,7 @@ def _read_pieces(low: str) -> list[tuple[int, int, str, str]]:
     found = []
     at = 0
     for piece in _PIECE.split(low):
-        tokens = piece.strip(_EDGE).split(" ")
+        tokens = piece.strip(EDGE).split(" ")
         if len(tokens) <= 3 and all(t in BRIEF for t in tokens) and tokens != ["up", "close"]:
             place = at
             for token in tokens:
@@ -95,22 +101,33 @@ def _read_pieces(low: str) -> list[tuple[int, int, str, str]]:
     return found
 
 
-def _read_numbers(low: str) -> list[tuple[int, int, str, str]]:
-    """Metres and degrees go through the table like any measurement; a value in a gap zone reads as the word ""."""
-    found = []
-    for match in _METRES.finditer(low):
-        found.append((*match.span(), "distance", DISTANCE.word_for(float(match[1])) or ""))
-    for match in _DEGREES.finditer(low):
-        azimuth_deg = float(match[1]) * (1 if match[2] == "left" else -1)
-        if abs(azimuth_deg) <= 180.0:
-            found.append((*match.span(), "direction", DIRECTION.word_for(azimuth_deg) or ""))
-    return found
+def _in_words(number: Measure) -> list[tuple[int, int, str, str]]:
+    """A measure as claims of the table's words, "" in a gap zone; a movement claims both its ends."""
+    claims = []
+    for name, value in ((number.name, number.value), (number.end_name.removeprefix("end_"), number.end_value)):
+        if value is None:
+            continue
+        if name == "direction":
+            word = str(value) if value in _FOUR else ""
+        else:
+            name, word = _word_of(name, float(value))
+        claims.append((number.start, number.stop, name, word))
+    return claims
+
+
+def _word_of(name: str, value: float) -> tuple[str, str]:
+    if name == "distance_m":
+        return "distance", DISTANCE.word_for(value) or ""
+    if name == "elevation_deg":
+        return "elevation", ELEVATION.word_for(value) or ""
+    azimuth_deg = -30.0 * value if name == "clock" else value
+    return "direction", DIRECTION.word_for(wrapped(azimuth_deg)) or ""
 
 
 def spatial_claims(text: str) -> list[Claim]:
     """Every spatial statement in a text, in order; positions refer to the text with white space folded and trimmed."""
-    folded = _folded(text)
-    return [Claim(a, w, i, j, folded[i:j].strip()) for i, j, a, w in sorted(_read(_lower(folded)))]
+    plain = folded(text)
+    return [Claim(a, w, i, j, plain[i:j].strip()) for i, j, a, w in sorted(_read(lowered(plain)))]
 
 
 def parse(text: str) -> SpatialWords:
@@ -121,13 +138,13 @@ def parse(text: str) -> SpatialWords:
     says nothing either.
     """
     words: dict[str, str | None] = {}
-    for _, _, attribute, word in _read(_lower(_folded(text))):
+    for _, _, attribute, word in _read(lowered(folded(text))):
         words[attribute] = word if word and words.get(attribute, word) == word else None
     return SpatialWords(**words)
 
 
 def _bare(text: str) -> str:
-    return _folded(_lower(text)).strip(_EDGE)
+    return folded(lowered(text)).strip(EDGE)
 
 
 def check(caption: str, what: str | None, words: SpatialWords) -> bool:
@@ -136,7 +153,7 @@ def check(caption: str, what: str | None, words: SpatialWords) -> bool:
         return False
     if what is None:
         return True
-    low = _folded(_lower(caption))
+    low = folded(lowered(caption))
     return _bare(what) in low or _bare(strip_claims(what)) in low
 
 
@@ -173,29 +190,36 @@ _ECHOES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
-def strip_claims(text: str) -> str:
+def _read_with_moves(low: str) -> list[tuple[int, int, str, str]]:
+    moves = approaches(low)
+    return [*((m.start, m.stop, m.name, str(m.value)) for m in moves), *_read(masked(low, moves))]
+
+
+def strip_claims(text: str, *, moves: bool = False) -> str:
     """The text without its spatial statements, mended around the cuts; "" when nothing is left.
 
     "A woman talks nearby as water pours" → "A woman talks as water pours"; "in a large hall" → "in a hall".
+    moves: take out "coming closer", "moving away from me" and their like too.
     """
-    out = _folded(text)
-    claims = _read(_lower(out))
+    claims_of = _read_with_moves if moves else _read
+    out = folded(text)
+    claims = claims_of(lowered(out))
     if not claims:
         return out
     out = _cut_all(out, [c for c in claims if c[3] != "highly reverberant"])
     if any(c[3] == "highly reverberant" for c in claims):
         for pattern, plain in _ECHOES:
             shorter = pattern.sub(plain, out)
-            out = shorter if shorter.strip(_EDGE) else out
+            out = shorter if shorter.strip(EDGE) else out
     for _ in range(4):  # a cut can bring a new statement together
-        if not (claims := _read(_lower(out))):
+        if not (claims := claims_of(lowered(out))):
             break
         out = _cut_all(out, claims)
-    out = re.sub(r" +([,.;:!?])", r"\1", _folded(out))
+    out = re.sub(r" +([,.;:!?])", r"\1", folded(out))
     out = re.sub(r"([,;:])(?:\s*[,;:])+", r"\1", out)
     out = _DANGLING.sub("", out).strip(" ,;:-")
     out = re.sub(r"^(?:and|or|but) ", "", out)
-    if not _WORD.search(out) or _read(_lower(out)):
+    if not _WORD.search(out) or claims_of(lowered(out)):
         return ""
     return out[0].upper() + out[1:] if text.strip()[:1].isupper() else out
 
@@ -229,9 +253,9 @@ def _cut(text: str, start: int, stop: int) -> str:
 @lru_cache(maxsize=8192)
 def _known(text: str) -> tuple[str, SpatialWords, bool]:
     """(folded text, its words, whether it contradicts itself): training writes about the same clips again and again."""
-    folded = _folded(text)
-    kinds = {(attribute, word) for _, _, attribute, word in _read(_lower(folded))}
-    return folded, parse(folded), len(kinds) > len({attribute for attribute, _ in kinds})
+    plain = folded(text)
+    kinds = {(attribute, word) for _, _, attribute, word in _read(lowered(plain))}
+    return plain, parse(plain), len(kinds) > len({attribute for attribute, _ in kinds})
 
 
 def _agrees(stated: SpatialWords, words: SpatialWords) -> bool:
@@ -269,11 +293,11 @@ def write_caption(
         raise DataError(
             f"the sound's text {what!r} holds no word; give a text, or None for a caption of the place alone"
         )
-    write = grammar.sentence if style == "full" else grammar.brief
+    write, said = grammar.sentence if style == "full" else grammar.brief, grammar.said(words)
     for _ in range(MAX_TRIES):
         pick = grammar.Picker(int.from_bytes(rng.bytes(16), "little"))
-        text = write(subject, words, pick)
-        if parse(text) == words and (subject is None or _bare(subject.label) in _lower(text)):
+        text = write(subject, said, pick)
+        if parse(text) == words and (subject is None or _bare(subject.label) in lowered(text)):
             return SpatialCaption(text, what or "", words, f"grammar:{style}", True)
     raise DataError(
         f"no caption of {what!r} with {words} can be read back after {MAX_TRIES} tries; say the sound in plainer words"

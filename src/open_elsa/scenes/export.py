@@ -1,4 +1,4 @@
-"""Scenes as files that anyone can listen to: one sound a scene, and truth.jsonl that says what is true of each."""
+"""Scenes as files that anyone can listen to, with truth.jsonl that says what is true of each, and DCASE's labels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from open_elsa.errors import AudioError, DataError
+from open_elsa.scenes.over_time import classes_of, dcase_rows
 from open_elsa.scenes.scene_files import remove_leftovers, write_whole
 from open_elsa.sound import audio
 
@@ -24,6 +25,7 @@ FORMATS = ("flac", "wav")
 PEAK = 0.97
 _SUBTYPE = "PCM_24"
 TRUTH = "truth.jsonl"
+CLASSES = "classes.txt"
 _JOURNAL = ".truth.unfinished.jsonl"
 
 
@@ -46,6 +48,9 @@ def export(
 ) -> ExportReport:
     """Write every scene as NNNNNN.flac or .wav (four channels AmbiX, 24 bit) and one truth.jsonl.
 
+    Beside each sound lies NNNNNN.csv with the sources of every 100 ms as DCASE and STARSS23 label them (see
+    `over_time.dcase_rows`), and classes.txt names the classes, the first line being class 0.
+
     Files are written whole or not at all, and each line of truth is kept as soon as its file is; after a kill or a full
     disk the same call goes on where it stopped. A clip that cannot be read is skipped and reported; more than
     `max_problems` raise DataError, as do an unknown format and a folder that holds another set.
@@ -60,11 +65,13 @@ def export(
     except OSError as error:
         raise DataError(f"{root} cannot be made: {error.strerror}") from error
     lines = _finished(root, scenes, format)
+    classes = classes_of([clip.label for clip in scenes.clips.values()])
+    write_whole(root / CLASSES, lambda p: _write_text(p, "".join(f"{name}\n" for name in classes)))
     problems: dict[str, str] = {}
     started, made = monotonic(), 0
     for i in range(len(scenes)):
         if i not in lines:
-            line = _write_scene(scenes, i, root, format, problems, made)
+            line = _write_scene(scenes, i, root, format, classes, problems, made)
             if line is not None:
                 lines[i] = line
                 _note(root / _JOURNAL, line)
@@ -82,20 +89,22 @@ def export(
 
 
 def _write_scene(
-    scenes: SceneSet, i: int, root: Path, format: str, problems: dict[str, str], made: int
+    scenes: SceneSet, i: int, root: Path, format: str, classes: list[str], problems: dict[str, str], made: int
 ) -> dict[str, Any] | None:
     scene = scenes[i]
     path = root / f"{i:06d}.{format}"
     try:
         sound = scenes.render(i)
+        labels = dcase_rows(scenes.sources(i), classes)
     except AudioError as error:
         problems[scenes.clip(scene).path] = str(error)
         return None
     peak = float(np.max(np.abs(sound)))
     gain = min(1.0, PEAK / peak) if peak > 0 else 1.0
     try:
+        write_whole(_labels_path(path), lambda p: _write_text(p, "".join(f"{row}\n" for row in labels)))
         audio.write(path, sound * np.float32(gain), scenes.sample_rate, subtype=_SUBTYPE, overwrite=True)
-    except (OSError, AudioError) as error:
+    except (OSError, AudioError, DataError) as error:
         raise DataError(
             f"{error}; {made} scenes of this run are finished and kept: mend this and run it again"
         ) from error
@@ -129,9 +138,14 @@ def _finished(root: Path, scenes: SceneSet, format: str) -> dict[int, dict[str, 
             i = line.get("index", -1)
             if not 0 <= i < len(scenes) or scenes[i].id != line.get("id"):
                 raise DataError(f"{root} holds an export of other scenes; name another folder, or delete this one")
-            if line["file"] == f"{i:06d}.{format}" and (root / line["file"]).is_file():
+            sound = root / f"{i:06d}.{format}"
+            if line["file"] == sound.name and sound.is_file() and _labels_path(sound).is_file():
                 found[i] = line
     return found
+
+
+def _labels_path(sound: Path) -> Path:
+    return sound.with_suffix(".csv")
 
 
 def _note(path: Path, line: dict[str, Any]) -> None:

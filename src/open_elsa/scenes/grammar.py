@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from open_elsa.scenes.attributes import ATTRIBUTES
 from open_elsa.scenes.scene import SpatialWords
+from open_elsa.scenes.vocabulary import Word
+
+T = TypeVar("T")
 
 
 class Picker:
@@ -23,15 +27,27 @@ class Picker:
         self._state, choice = divmod(self._state, n)
         return choice
 
-    def one(self, options: tuple[str, ...]) -> str:
+    def one(self, options: tuple[T, ...]) -> T:
         """One of the options."""
         return options[self.index(len(options))]
 
 
-_AT = {(name, w.word): w.at for name, a in ATTRIBUTES.items() for w in a.words}
-_ORIGIN = {(name, w.word): w.origin for name, a in ATTRIBUTES.items() for w in a.words}
-_ADJECTIVES = {(name, w.word): w.adjectives for name, a in ATTRIBUTES.items() for w in a.words}
-_BRIEF = {(name, w.word): w.brief for name, a in ATTRIBUTES.items() for w in a.words}
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is to be said of a source's place and of its room: (attribute, how it may be said) in the table's order."""
+
+    places: tuple[tuple[str, Word], ...] = ()
+    size: Word | None = None
+    reverberation: Word | None = None
+
+
+@lru_cache(maxsize=1024)
+def said(words: SpatialWords) -> Said:
+    """The table's entries of a scene's words."""
+    found = {name: ATTRIBUTES[name][word] for name in ATTRIBUTES if (word := getattr(words, name)) is not None}
+    size, reverberation = found.pop("room_size", None), found.pop("reverberation", None)
+    return Said(tuple(found.items()), size, reverberation)
+
 
 _NOUNS = {
     "small": ("room", "space", "room"),
@@ -123,7 +139,7 @@ WHERE_UNKNOWN_FRAMES = (
     "I hear something",
 )
 
-_NO_WORDS = SpatialWords()
+_NOTHING = Said()
 _FIELD = re.compile(r"{(\w+)}")
 _FIELDS = {
     frame: tuple(f.lower() for f in _FIELD.findall(frame))
@@ -200,64 +216,70 @@ def understand(text: str) -> What:
     return What(plain, plain, "noun", f"the sound of {plain}")
 
 
-def _room(words: SpatialWords, pick: Picker) -> str:
+def room_phrase(all_said: Said, pick: Picker) -> str:
     """A noun phrase such as "a large, echoing hall", or "" when nothing is known about the room."""
-    size, reverb = words.room_size, words.reverberation
+    size, reverb = all_said.size, all_said.reverberation
     if size is None and reverb is None:
         return ""
-    noun = pick.one(_NOUNS.get(size or "", ("room", "space")))
+    noun = pick.one(_NOUNS.get(size.word if size is not None else "", ("room", "space")))
     if size is None or reverb is None:
-        key = ("room_size", size) if size is not None else ("reverberation", reverb or "")
-        adjective, tail = pick.one(_AT[key]), pick.one(_ORIGIN[key])
+        only = size or reverb
+        assert only is not None
+        adjective, tail = pick.one(only.at), pick.one(only.origin)
         return f"a {noun} {tail}" if pick.index(4) == 0 else f"{article(adjective)} {adjective} {noun}"
-    big, wet = pick.one(_AT["room_size", size]), pick.one(_AT["reverberation", reverb])
+    big, wet = pick.one(size.at), pick.one(reverb.at)
     noun = "room" if big == "spacious" else noun  # a spacious space says it twice
     form = pick.index(6)
     if form == 0:
-        return f"{article(big)} {big} {noun} {pick.one(_ORIGIN['reverberation', reverb])}"
+        return f"{article(big)} {big} {noun} {pick.one(reverb.origin)}"
     if form == 1:
-        return f"{article(wet)} {wet} {noun} {pick.one(_ORIGIN['room_size', size])}"
+        return f"{article(wet)} {wet} {noun} {pick.one(size.origin)}"
     first, second = (big, wet) if form < 4 else (wet, big)
     return f"{article(first)} {first}{', ' if form % 2 else ' '}{second} {noun}"
 
 
-def _place(words: SpatialWords, pick: Picker, origin: bool) -> str:
-    """Where the source is ("far to the left, high up"), or comes from when `origin`; "" when no word is known."""
-    keys = [(n, w) for n in ("direction", "elevation", "distance") if (w := getattr(words, n)) is not None]
+def place_phrase(places: tuple[tuple[str, Word], ...], pick: Picker, origin: bool) -> str:
+    """Where the source is ("far to the left, high up"), or comes from when `origin`; "" when that cannot be said."""
+    keys = list(places)
     if not keys:
         return ""
     for i in range(len(keys) - 1, 0, -1):  # Fisher–Yates from the picker's own randomness
         j = pick.index(i + 1)
         keys[i], keys[j] = keys[j], keys[i]
-    parts = [pick.one((_ORIGIN if origin and i == 0 else _AT)[key]) for i, key in enumerate(keys)]
+    if origin and not keys[0][1].origin:
+        keys.sort(key=lambda key: not key[1].origin)  # stable: one that has an origin comes first
+        if not keys[0][1].origin:
+            return ""
+    parts = [pick.one(word.origin if origin and i == 0 else word.at) for i, (_, word) in enumerate(keys)]
     start = 1 if origin else 0
     for i in range(start, len(parts) - 1):
         if keys[i][0] == "distance" and pick.index(2) and _MEASURABLE.match(parts[i + 1]):
-            parts[i : i + 2] = [("close " if keys[i][1] == "near" else "far ") + parts[i + 1]]
+            parts[i : i + 2] = [("close " if keys[i][1].word == "near" else "far ") + parts[i + 1]]
             break
     joiner = pick.one((" ", ", ", " and ", ", "))
     return joiner.join(parts) if len(parts) == 2 else ", ".join(parts)
 
 
-def _canonical(words: SpatialWords, room: str, pick: Picker) -> str:
+def _canonical(all_said: Said, room: str, pick: Picker) -> str:
     """The paper's own phrase: "from the far left of a large highly reverberant room"; "" without a direction."""
-    if words.direction is None:
+    known = dict(all_said.places)
+    if "direction" not in known or not all(word.adjectives for word in known.values()):
         return ""
     own_words = pick.index(3) == 0
-    said = []
-    for name, word in (("distance", words.distance), ("elevation", words.elevation), ("direction", words.direction)):
-        if word is not None:
-            options = _ADJECTIVES[name, word]
-            said.append(options[0] if own_words else pick.one(options))
-    phrase = " ".join(said)
+    chosen = []
+    for name in ("distance", "elevation", "direction"):
+        if name in known:
+            options = known[name].adjectives
+            chosen.append(options[0] if own_words else pick.one(options))
+    phrase = " ".join(chosen)
     if own_words and room:
-        room = " ".join(w for w in (words.room_size, words.reverberation) if w) + " room"
+        room = " ".join(w.word for w in (all_said.size, all_said.reverberation) if w is not None) + " room"
         room = f"{article(room)} {room}"
     return f"from the {phrase} of {room}" if room else f"from the {phrase}"
 
 
-def sentence(what: What | None, words: SpatialWords, pick: Picker) -> str:
-    """One random sentence; the caller checks that it can be read back."""
+def sentence(what: What | None, all_said: Said, pick: Picker) -> str:
+    """One random sentence about one source; the caller checks that it can be read back."""
     frames: tuple[str, ...]
     if what is None:
         frames = WHERE_FRAMES
@@ -265,22 +287,22 @@ def sentence(what: What | None, words: SpatialWords, pick: Picker) -> str:
         own = {"noun": NOUN_FRAMES, "clause": CLAUSE_FRAMES}.get(what.kind, PLAIN_FRAMES)
         frames = own if pick.index(3) else PLAIN_FRAMES
     fields = {} if what is None else {"w": what.text, "s": what.sound}
-    if words == _NO_WORDS:
-        return _finish(_unplaced(what, pick), fields, pick)
-    room, place = _room(words, pick), _place(words, pick, origin=False)
+    if all_said == _NOTHING:
+        return finish(_unplaced(what, pick), fields, pick)
+    room, place = room_phrase(all_said, pick), place_phrase(all_said.places, pick, origin=False)
     fields["room"] = room
     fields["place"] = place
     inside = pick.one(("in ", "in ", "inside ", "within ")) + room if room else ""
     joint = pick.one((" ", ", ", " "))
     fields["at"] = joint.join((place, inside)) if place and inside else place or inside
-    fields["place_origin"] = origin = _place(words, pick, origin=True)
+    fields["place_origin"] = origin = place_phrase(all_said.places, pick, origin=True)
     fields["origin"] = joint.join((origin, inside)) if origin and inside else origin
-    fields["canonical"] = _canonical(words, room, pick)
+    fields["canonical"] = _canonical(all_said, room, pick)
     offset = pick.index(len(frames))
     for i in range(len(frames)):
         frame = frames[(offset + i) % len(frames)]
         if all(fields.get(name) for name in _FIELDS[frame]):
-            return _finish(frame, fields, pick)
+            return finish(frame, fields, pick)
     raise AssertionError("every set of frames has one that needs no more than {at}")  # pragma: no cover
 
 
@@ -290,18 +312,20 @@ def _unplaced(what: What | None, pick: Picker) -> str:
     return pick.one(WHAT_NOUN_FRAMES if what.kind == "noun" else WHAT_PLAIN_FRAMES)
 
 
-def _finish(frame: str, fields: dict[str, str], pick: Picker) -> str:
+def finish(frame: str, fields: dict[str, str], pick: Picker) -> str:
+    """The frame with its fields filled in, a capital first, and mostly a full stop."""
     both = {**fields, **{name.capitalize(): _capitalised(value) for name, value in fields.items() if value}}
     text = _capitalised(frame.format_map(both))
     return text if pick.index(4) == 0 else text + "."
 
 
-def brief(what: What | None, words: SpatialWords, pick: Picker) -> str:
+def brief(what: What | None, all_said: Said, pick: Picker) -> str:
     """A short text like a search query: "dog, left, far, large room"; facts in random order after the what."""
-    keys = [(n, w) for n in ATTRIBUTES if (w := getattr(words, n)) is not None]
-    for i in range(len(keys) - 1, 0, -1):
+    words = [word for _, word in all_said.places]
+    words += [word for word in (all_said.size, all_said.reverberation) if word is not None]
+    for i in range(len(words) - 1, 0, -1):
         j = pick.index(i + 1)
-        keys[i], keys[j] = keys[j], keys[i]
+        words[i], words[j] = words[j], words[i]
     parts = [] if what is None else [what.label]
-    parts.extend(pick.one(_BRIEF[key]) for key in keys)
+    parts.extend(pick.one(word.brief) for word in words)
     return ", ".join(parts) if parts else "sound"

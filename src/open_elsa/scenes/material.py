@@ -91,6 +91,21 @@ def profile(path: str) -> Profile:
     return Profile(start / rate, stop / rate, step / rate, sums / np.diff(np.append(edges, samples.size)))
 
 
+def loud_start(profile: Profile, duration_s: float, rng: np.random.Generator) -> float:
+    """Draw where in a clip that sounds for longer to start, in seconds: of a few random places the loudest.
+
+    So no scene falls into a pause of its clip. Where none of the places has a sound, it is the clip's loudest moment.
+    """
+    spare_s = duration_s - (profile.stop_s - profile.start_s)  # below zero
+    starts = [round(profile.start_s + float(s), 4) for s in rng.uniform(0.0, -spare_s, 4)]
+    levels = [profile.level_dbfs(s, duration_s) for s in starts]
+    best = int(np.argmax(levels))
+    loudest_s, loudest_dbfs = profile.loudest
+    if levels[best] < loudest_dbfs + TRIM_DB:  # a few sounds and long pauses: none of the places has one
+        return round(min(max(loudest_s, profile.start_s), profile.start_s - spare_s), 4)
+    return starts[best]
+
+
 def stretch(samples: Float32, sample_rate: int, start_s: float, duration_s: float, length: int) -> Float32:
     """Cut (n,) from start_s for duration_s seconds into (length,); outside of the clip there is silence.
 

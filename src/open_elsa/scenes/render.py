@@ -10,6 +10,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError
+from open_elsa.scenes.noise import add_white
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +45,8 @@ def render(
     out = np.zeros((4, wanted), dtype=np.float32)
     _convolve(clip[:wanted].astype(np.float32, copy=False), h, out)
     if noise is not None:
-        _add_noise(out, *noise)
+        snr_db, rng = noise
+        add_white(out, snr_db, rng, diffuse=True)
     return out
 
 
@@ -91,10 +93,3 @@ def _convolve(x: Float32, h: Float32, out: Float32) -> None:
     for channel in range(4):
         wet = scipy.fft.irfft(spectra * response[channel], size, overwrite_x=True)[:, m - 1 :]
         out[channel, :full] = wet.ravel()[:full]
-
-
-def _add_noise(foa: Float32, snr_db: float, rng: np.random.Generator) -> None:
-    rms = float(np.sqrt(np.mean(np.square(foa[0], dtype=np.float64))))
-    level = np.full((4, 1), rms * 10.0 ** (-snr_db / 20.0), dtype=np.float32)
-    level[1:] *= np.float32(np.sqrt(1.0 / 3.0))
-    foa += rng.standard_normal(foa.shape, dtype=np.float32) * level

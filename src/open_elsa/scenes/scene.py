@@ -178,11 +178,99 @@ class SpatialCaption:
 
 
 @dataclass(frozen=True)
+class Path:
+    """A straight walk at constant speed: a source stands at its response's place, goes, and stays where it arrives.
+
+    to: where it arrives. start_s, stop_s: when it goes and arrives, in seconds of the scene. seed: of the diffuse tail
+    that all responses on the way share. Raises DataError when it arrives before it goes.
+    """
+
+    to: SourcePosition
+    start_s: float
+    stop_s: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start_s < self.stop_s:
+            raise DataError(f"a path must end after it starts, got {self.start_s:g} to {self.stop_s:g} s")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One sound of a scene of several or moving ones.
+
+    clip_id, response_id: keys into the set's clips and its room bank. gain_db: applied to the clip before rendering.
+    The clip's stretch from start_s, duration_s long, begins onset_s into the scene. below_db: how far W's level, by
+    RMS over that stretch of the scene, lies below that of the first source. path: None for a source that stays.
+    """
+
+    clip_id: str
+    response_id: str
+    gain_db: float
+    start_s: float
+    onset_s: float
+    duration_s: float
+    below_db: float = 0.0
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.start_s < 0 or self.onset_s < 0 or self.duration_s <= 0:
+            raise DataError(f"a source starts at 0 s or later and lasts some time, got {self}")
+
+
+@dataclass(frozen=True)
+class Ambience:
+    """Diffuse sound under a whole scene, W's level snr_db below that of all sources together, by RMS.
+
+    colour: power falls as 1 / frequency to this (0 white, 1 pink, 2 brown), None for a recording: then recording is
+    its name in the folder of ambience, start_s where it is cut, and yaw_deg how far it is turned if it has directions.
+    """
+
+    snr_db: float
+    colour: float | None
+    recording: str = ""
+    start_s: float = 0.0
+    yaw_deg: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Microphone:
+    """How far the array of a scene is from an ideal one; `Microphone()` is ideal. See `microphone.hear`.
+
+    Of each of the four capsules (FLU, FRD, BLD, BRU) of a tetrahedral microphone: gains_db, phases_deg, and
+    omni_share, the share of pressure in its pattern a + (1 - a) cos (0.5: cardioid). yaw_deg: the array is turned this
+    far to the left of where it is thought to look, so that everything is heard to the right of its true azimuth.
+    alias_hz: above, channels leak into each other by alias_leak (amplitude) as drawn from alias_seed; None: nowhere.
+    noise_snr_db: white self-noise, as strong in every channel, this far below W; None: none.
+    """
+
+    gains_db: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    phases_deg: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    omni_share: tuple[float, ...] = (0.5, 0.5, 0.5, 0.5)
+    yaw_deg: float = 0.0
+    alias_hz: float | None = None
+    alias_leak: float = 0.0
+    alias_seed: int = 0
+    noise_snr_db: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("gains_db", "phases_deg", "omni_share"):
+            if len(getattr(self, name)) != 4:
+                raise DataError(
+                    f"Microphone.{name} has one number for each of four capsules, got {getattr(self, name)}"
+                )
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+
+@dataclass(frozen=True)
 class Scene:
     """One spatial sound as a row: everything needed to render it and everything true about it.
 
     clip_id, response_id: keys into the set's clips and its room bank. gain_db: applied to the clip before rendering;
     snr_db: level of sensor noise under the scene (None = clean); start_s: where in the clip the scene starts.
+    sources: empty for a scene of one still source, which these fields say all about; else every source, the loudest
+    first, which these fields repeat. ambience, microphone: None for silence and for an ideal array.
     """
 
     clip_id: str
@@ -195,9 +283,14 @@ class Scene:
     captions: tuple[str, ...]
     seed: int
     id: str = field(default="")
+    sources: tuple[Source, ...] = ()
+    ambience: Ambience | None = None
+    microphone: Microphone | None = None
 
     def __post_init__(self) -> None:
         if not self.id:
-            content = {k: v for k, v in asdict(self).items() if k != "id"}
+            # what a scene of one still source does not have stays out of its id, which was published without
+            unused = {k for k in ("sources", "ambience", "microphone") if not getattr(self, k)}
+            content = {k: v for k, v in asdict(self).items() if k != "id" and k not in unused}
             digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
             object.__setattr__(self, "id", digest[:16])

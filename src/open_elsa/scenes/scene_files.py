@@ -22,14 +22,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from open_elsa.errors import DataError
+from open_elsa.scenes import source_rows
 from open_elsa.scenes.scene import Clip, RoomResponse, Scene, SpatialWords
 
-VERSION = 1
+#: Tables of one still source a scene, as they were first; tables with the columns of `source_rows`.
+PLAIN, RICH = 1, 2
 WORDS = tuple(f.name for f in fields(SpatialWords))
 TRUTH = ("azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s", "drr_db")
 
 _TEXTS = pa.list_(pa.string())
-SCHEMA = pa.schema(
+_COLUMNS = pa.schema(
     [
         ("index", pa.int64()),
         ("id", pa.string()),
@@ -48,6 +50,7 @@ SCHEMA = pa.schema(
         ("label", pa.string()),
     ]
 )
+SCHEMAS = {PLAIN: _COLUMNS, RICH: pa.schema([*_COLUMNS, *source_rows.COLUMNS])}
 
 
 class Bank(Protocol):
@@ -117,15 +120,17 @@ def scene_of(row: Mapping[str, Any]) -> Scene:
     """Read a scene back from its row."""
     words = SpatialWords(**{name: row[name] for name in WORDS})
     plain = {k: row[k] for k in ("clip_id", "response_id", "gain_db", "snr_db", "start_s", "duration_s", "seed", "id")}
-    return Scene(words=words, captions=tuple(row["captions"]), **plain)
+    return Scene(words=words, captions=tuple(row["captions"]), **plain, **source_rows.parts_of(row))
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     scene: Scene = row["scene"]
-    plain = {f.name: getattr(scene, f.name) for f in fields(Scene) if f.name not in ("words", "captions")}
+    elsewhere = ("words", "captions", "sources", "ambience", "microphone")
+    plain = {f.name: getattr(scene, f.name) for f in fields(Scene) if f.name not in elsewhere}
     return {
         "index": row["index"],
         **plain,
+        **(source_rows.columns_of(scene, row["told"]) if scene.sources else {}),
         **asdict(scene.words),
         "captions": list(scene.captions),
         "originals": list(row["originals"]),
@@ -134,10 +139,10 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SetFiles:
-    """The folder of one set of scenes."""
+    """The folder of one set of scenes; version: PLAIN or RICH, which columns it gets when it is made."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, version: int = PLAIN) -> None:
+        self.folder, self.version = folder, version
         self.scenes, self.clips = folder / "scenes.parquet", folder / "clips.parquet"
         self.manifest, self.plan, self.parts = folder / "set.json", folder / "plan.json", folder / "parts"
 
@@ -150,7 +155,7 @@ class SetFiles:
 
     def begin(self, description: dict[str, Any], part_scenes: int) -> bool:
         """True when this very set is finished already; raises DataError when the folder holds another one."""
-        plan = {"version": VERSION, "part_scenes": part_scenes, **description}
+        plan = {"version": self.version, "part_scenes": part_scenes, **description}
         for path in (self.manifest, self.plan):
             if path.is_file() and (other := _different(self.read(path), plan)):
                 raise DataError(
@@ -173,8 +178,8 @@ class SetFiles:
             value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read ({error}); delete the folder and make the scenes again") from error
-        if not isinstance(value, dict) or value.get("version") != VERSION:
-            raise DataError(f"{path} is not of version {VERSION}; make the scenes again with this program")
+        if not isinstance(value, dict) or value.get("version") not in SCHEMAS:
+            raise DataError(f"{path} is not of version {PLAIN} or {RICH}; make the scenes again with this program")
         return cast(dict[str, Any], value)
 
     def _part(self, part: int) -> Path:
@@ -193,7 +198,7 @@ class SetFiles:
 
     def write_part(self, part: int, rows: Sequence[Mapping[str, Any]], problems: dict[str, str]) -> None:
         """Write the rows of a part, and the clips that failed in it."""
-        table = pa.Table.from_pylist([_flat(row) for row in rows], schema=SCHEMA)
+        table = pa.Table.from_pylist([_flat(row) for row in rows], schema=SCHEMAS[self.version])
         table = table.replace_schema_metadata({"problems": json.dumps(problems, sort_keys=True)})
         write_whole(self._part(part), lambda p: pq.write_table(table, p, compression="zstd"))
 
@@ -215,15 +220,19 @@ class SetFiles:
                 f"more than {limit} clips are missing or broken (raise the limit to skip them); the first:{first}"
             )
 
-    def finish(self, description: dict[str, Any], clips: Sequence[Clip], bank: Bank) -> None:
-        """Join the parts into the finished set; set.json comes last, then the parts go."""
+    def finish(
+        self, description: dict[str, Any], clips: Sequence[Clip], bank: Bank, ambience: Path | None = None
+    ) -> None:
+        """Join the parts into the finished set; set.json comes last, then the parts go. ambience: its recordings."""
         problems = self.all_problems()
         parts = sorted(self.parts.glob("part-*.parquet"))
 
+        schema = SCHEMAS[self.version]
+
         def join(path: Path) -> None:
-            with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+            with pq.ParquetWriter(path, schema, compression="zstd") as writer:
                 for part in parts:
-                    writer.write_table(pq.read_table(part, schema=SCHEMA).replace_schema_metadata(None))
+                    writer.write_table(pq.read_table(part, schema=schema).replace_schema_metadata(None))
 
         write_whole(self.scenes, join)
         root = _common_folder([clip.path for clip in clips])
@@ -233,7 +242,7 @@ class SetFiles:
         ]
         write_whole(self.clips, lambda p: pq.write_table(pa.Table.from_pylist(rows), p, compression="zstd"))
         manifest = {
-            "version": VERSION,
+            "version": self.version,
             **description,
             "made": sum(pq.read_metadata(p).num_rows for p in parts),
             "problems": problems,
@@ -241,6 +250,8 @@ class SetFiles:
             "bank_folder": _relative(getattr(bank, "folder", None), self.folder),
             "clips_folder": _relative(root, self.folder),
         }
+        if ambience is not None:
+            manifest["ambience_folder"] = _relative(ambience, self.folder)
         write_whole(self.manifest, lambda p: _write_json(p, manifest))
         self._tidy()
 

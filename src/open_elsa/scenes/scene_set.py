@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from open_elsa.errors import DataError
-from open_elsa.scenes import material
+from open_elsa.scenes import material, mixing, over_time
 from open_elsa.scenes.render import render
-from open_elsa.scenes.scene import Clip, RoomResponse, Scene
+from open_elsa.scenes.scene import Clip, RoomResponse, Scene, SourcePosition
 from open_elsa.scenes.scene_files import TRUTH, Bank, SetFiles, scene_of
 
 if TYPE_CHECKING:
@@ -126,11 +126,14 @@ class SceneSet:
         return tuple(self._rows[i]["originals"])
 
     def clip(self, scene: Scene) -> Clip:
-        """The dry sound of a scene."""
+        """The dry sound of a scene, of its loudest source where it has several."""
+        return self._clip_of(scene.clip_id)
+
+    def _clip_of(self, clip_id: str) -> Clip:
         try:
-            return self.clips[scene.clip_id]
+            return self.clips[clip_id]
         except KeyError:
-            raise DataError(f"the clip {scene.clip_id!r} is not in {self.folder}") from None
+            raise DataError(f"the clip {clip_id!r} is not in {self.folder}") from None
 
     def response(self, scene: Scene) -> RoomResponse:
         """The room response of a scene."""
@@ -139,16 +142,47 @@ class SceneSet:
     def truth(self, i: int) -> dict[str, Any]:
         """What is true of scene `i`: azimuth_deg, elevation_deg, distance_m, floor_area_m2, t30_s and drr_db (None
         where unknown), words, label, room_id, clip_id, response_id and id.
-        """
-        row = self._rows[i]
-        known = {k: row[k] for k in (*TRUTH, "label", "room_id", "clip_id", "response_id", "id")}
-        return {**known, "words": asdict(scene_of(row).words)}
 
-    def dry(self, i: int) -> Float32:
-        """The clip's stretch of scene `i`, (n,) at `sample_rate`, gain applied: what the room is excited with."""
+        In sets of several or walking sources these are of the loudest one, its place None if it walks, and beside them
+        are duration_s, `sources` with everything that is true of each (see `over_time.truth_of_sources`), and
+        `ambience` and `microphone`, None where there is none.
+        """
+        row, scene = self._rows[i], self[i]
+        known = {k: row[k] for k in (*TRUTH, "label", "room_id", "clip_id", "response_id", "id")}
+        told = {**known, "words": asdict(scene.words)}
+        if not scene.sources:
+            return told
+        return {
+            **told,
+            "duration_s": scene.duration_s,
+            "sources": over_time.truth_of_sources(scene, [s["told"] for s in row["sources"]]),
+            "ambience": row["ambience"],
+            "microphone": row["microphone"],
+        }
+
+    def sources(self, i: int) -> list[dict[str, Any]]:
+        """Label and frames of every source of scene `i`: see `over_time.frames_of`.
+
+        For a scene of one still source its clip is read, which can raise AudioError.
+        """
         scene = self[i]
-        clip = self.clip(scene)
-        samples = self._samples.get(clip.id, lambda: material.mono(clip.path, self.sample_rate)[0])
+        if scene.sources:
+            return list(self.truth(i)["sources"])
+        row = self._rows[i]
+        place = SourcePosition(row["azimuth_deg"], row["elevation_deg"], row["distance_m"])
+        active = mixing.active_frames(self.dry(i), self.sample_rate)
+        return [{"label": row["label"], "frames": over_time.frames_of(place, None, active)}]
+
+    def dry(self, i: int, source: int = 0) -> Float32:
+        """The clip's stretch of scene `i`, (n,) at `sample_rate`, gain applied: what the room is excited with.
+
+        source: which one of a scene of several.
+        """
+        scene = self[i]
+        if scene.sources:
+            drawn = scene.sources[source]
+            return mixing.place(self._clip_samples(drawn.clip_id), self.sample_rate, drawn, self._length(scene))
+        samples = self._clip_samples(scene.clip_id)
         part = material.stretch(samples, self.sample_rate, scene.start_s, scene.duration_s, self._length(scene))
         return part * np.float32(10.0 ** (scene.gain_db / 20.0))
 
@@ -158,9 +192,32 @@ class SceneSet:
         Raises AudioError for a clip that cannot be read any more.
         """
         scene = self[i]
+        if scene.sources:
+            parts = (self.render_source(i, k) for k in range(len(scene.sources)))
+            return mixing.mix(parts, scene, self.sample_rate, self._recordings)
         noise = None if scene.snr_db is None else (scene.snr_db, np.random.default_rng(scene.seed))
         response = self.bank.response(self.bank.index(scene.response_id))
         return render(self.dry(i), response, noise=noise, length=self._length(scene))
+
+    def render_source(self, i: int, source: int) -> Float32:
+        """One source of scene `i` as heard alone, without noise, by an ideal array: (4, n) float32 AmbiX.
+
+        Without noise, ambience and microphone, the scene is exactly the sum of them.
+        """
+        scene = self[i]
+        if scene.sources:
+            return mixing.wet(scene.sources[source], self.dry(i, source), self.bank)
+        response = self.bank.response(self.bank.index(scene.response_id))
+        return render(self.dry(i), response, length=self._length(scene))
+
+    def _clip_samples(self, clip_id: str) -> Float32:
+        path = self._clip_of(clip_id).path
+        return self._samples.get(clip_id, lambda: material.mono(path, self.sample_rate)[0])
+
+    @property
+    def _recordings(self) -> Path | None:
+        where = self.manifest.get("ambience_folder")
+        return None if where is None else self.folder / where
 
     def export(
         self,

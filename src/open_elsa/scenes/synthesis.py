@@ -13,47 +13,21 @@ from typing import Any
 import numpy as np
 
 from open_elsa.errors import AudioError, ConfigError, DataError
-from open_elsa.scenes import attributes, captions, material
-from open_elsa.scenes.scene import Clip, Scene, SpatialWords
-from open_elsa.scenes.scene_files import Bank, SetFiles, truths_of
+from open_elsa.scenes import attributes, material, noise
+from open_elsa.scenes.drawing import Composer, UnusableClip, check_possible
+from open_elsa.scenes.recipe import SceneRecipe
+from open_elsa.scenes.scene import Clip, Scene
+from open_elsa.scenes.scene_files import PLAIN, RICH, Bank, SetFiles, truths_of
 from open_elsa.scenes.scene_set import SceneSet
+from open_elsa.scenes.scene_words import write_captions
+from open_elsa.scenes.workers import run
 
-__all__ = ["Progress", "SceneProgress", "SceneRecipe", "SceneSet", "make_scenes"]
+__all__ = ["Progress", "SceneProgress", "SceneRecipe", "SceneSet", "make_scenes", "write_captions"]
 
 #: Scenes a part file; after a kill at most this many are made again.
 PART_SCENES = 256
 #: Missing or broken clips that are skipped before making scenes stops.
 DEFAULT_MAX_PROBLEMS = 20
-
-
-@dataclass(frozen=True)
-class SceneRecipe:
-    """How scenes are drawn; (low, high) pairs are uniform. Raises ConfigError for values that make no scene.
-
-    duration_s: length of every scene. level_dbfs: level that the clip's stretch is brought to before rendering (the
-    response then adds 1/distance and the room); snr_db: sensor noise below the scene, None = clean, and a
-    `clean_share` of the scenes is clean anyway. captions_per_scene: different sentences for one scene, a `brief_share`
-    of them short. lead_s: most silence before a clip that is shorter than the scene.
-    """
-
-    duration_s: float = 5.0
-    level_dbfs: tuple[float, float] = (-36.0, -22.0)
-    snr_db: tuple[float, float] | None = (20.0, 60.0)
-    clean_share: float = 0.2
-    captions_per_scene: int = 2
-    brief_share: float = 0.2
-    lead_s: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0.05 <= self.duration_s <= 600.0:
-            raise ConfigError(f"duration_s must lie in 0.05..600, got {self.duration_s:g}")
-        if self.captions_per_scene < 1:
-            raise ConfigError(f"captions_per_scene must be at least 1, got {self.captions_per_scene}")
-        for name, pair in (("level_dbfs", self.level_dbfs), ("snr_db", self.snr_db)):
-            if pair is not None and not pair[0] <= pair[1]:
-                raise ConfigError(f"{name} is (low, high), got {pair}")
-        if self.level_dbfs[1] > 0:
-            raise ConfigError(f"level_dbfs must stay below full scale (0), got {self.level_dbfs}")
 
 
 @dataclass(frozen=True)
@@ -79,6 +53,7 @@ def make_scenes(
     seed: int = 0,
     recipe: SceneRecipe | None = None,
     max_problems: int | None = DEFAULT_MAX_PROBLEMS,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> SceneSet:
     """Make a set of scenes in `folder`, or go on with one that was interrupted; the bytes are the same either way.
@@ -87,26 +62,26 @@ def make_scenes(
     `pairs` of (clip id, response id), one scene each, for evaluation sets. A clip that cannot be read is skipped with
     its path in `SceneSet.problems`; more than `max_problems` of them raise DataError, as do ids that do not exist and
     a folder that holds another set. Until a set is finished, going on also takes in clips mended in the meantime.
+    workers: processes; any number of them makes the same bytes.
     """
+    if workers < 1:
+        raise ConfigError(f"scenes need at least one worker, got {workers}")
     recipe = recipe or SceneRecipe()
     plan = _Plan.of(clips, bank, scenes, per_clip, pairs, seed, recipe)
-    files = SetFiles(Path(folder))
+    files = SetFiles(Path(folder), PLAIN if recipe.plain else RICH)
+    if not recipe.plain:
+        check_possible(recipe, plan.clips, bank, truths_of(bank))
     if files.begin(plan.description(), PART_SCENES):
         return SceneSet.open(folder, bank=bank)
-    maker = _Maker(plan, bank)
-    started, made = time.monotonic(), 0
-    for part in range(-(-plan.total // PART_SCENES)):
-        first, last = part * PART_SCENES, min((part + 1) * PART_SCENES, plan.total)
-        problems = files.part_problems(part)
-        if problems is None or maker.mended(problems):
-            rows = [row for index in range(first, last) if (row := maker.row(index)) is not None]
-            problems = maker.take_problems()
-            files.write_part(part, rows, problems)
-            made += last - first
+    started, done, made = time.monotonic(), 0, 0
+    parts = range(-(-plan.total // PART_SCENES))
+    for part, (problems, fresh) in run(_Maker, (plan, bank, files, PART_SCENES), _Maker.part, parts, workers):
         files.refuse(problems, max_problems)
+        size = min(PART_SCENES, plan.total - part * PART_SCENES)
+        done, made = done + size, made + size * fresh
         if progress is not None:
-            progress(SceneProgress(last, plan.total, made / max(time.monotonic() - started, 1e-9)))
-    files.finish(plan.description(), clips, bank)
+            progress(SceneProgress(done, plan.total, made / max(time.monotonic() - started, 1e-9)))
+    files.finish(plan.description(), clips, bank, plan.recordings.folder if plan.recordings else None)
     return SceneSet.open(folder, bank=bank)
 
 
@@ -122,6 +97,7 @@ class _Plan:
     seed: int
     recipe: SceneRecipe
     bank_digest: str
+    recordings: noise.Recordings | None
 
     @classmethod
     def of(
@@ -152,8 +128,11 @@ class _Plan:
             total = scenes if scenes is not None else len(clips) * (per_clip or 0)
         if total < 1:
             raise ConfigError("a set needs at least one scene")
+        recordings = None
+        if recipe.ambience is not None and recipe.ambience not in (*noise.COLOURS, noise.DRAWN):
+            recordings = noise.Recordings.scan(recipe.ambience, recipe.duration_s)
         digest = SetFiles.bank_digest(bank)
-        return cls(tuple(clips), tuple(bank.ids), total, listed, per_clip, seed, recipe, digest)
+        return cls(tuple(clips), tuple(bank.ids), total, listed, per_clip, seed, recipe, digest, recordings)
 
     def description(self) -> dict[str, Any]:
         """What tells this set from another; kept with it, and compared before going on."""
@@ -162,12 +141,15 @@ class _Plan:
             known = {k: v for k, v in asdict(clip).items() if k != "path"}  # the same clips may lie elsewhere
             told.update(json.dumps(known, sort_keys=True).encode())
         pairs = hashlib.sha256(repr(self.pairs).encode()).hexdigest() if self.pairs is not None else None
+        recipe = self.recipe.described()
+        if self.recordings is not None:
+            recipe["ambience"] = f"recordings {self.recordings.digest()}"  # wherever they lie
         return {
             "seed": self.seed,
             "scenes": self.total,
             "per_clip": self.per_clip,
             "pairs": pairs,
-            "recipe": json.loads(json.dumps(asdict(self.recipe))),
+            "recipe": recipe,
             "clips": told.hexdigest(),
             "bank": self.bank_digest,
         }
@@ -197,10 +179,25 @@ _rounds: dict[int, tuple[tuple[int, ...], np.ndarray[Any, Any]]] = {}
 class _Maker:
     """Makes rows; holds what was measured of the clips, and which of them are broken."""
 
-    def __init__(self, plan: _Plan, bank: Bank) -> None:
-        self.plan, self.truths = plan, truths_of(bank)
+    def __init__(self, plan: _Plan, bank: Bank, files: SetFiles, part_scenes: int) -> None:
+        self.plan, self.truths, self.files, self.part_scenes = plan, truths_of(bank), files, part_scenes
         self.profiles: material.Cache[material.Profile | str] = material.Cache(20_000)
         self._problems: dict[str, str] = {}
+        self._composer: Composer | None = None
+        if not plan.recipe.plain:
+            self._composer = Composer(plan.clips, bank, self.truths, plan.recipe, plan.seed, plan.recordings)
+
+    def part(self, part: int) -> tuple[dict[str, str], bool]:
+        """Make part `part` unless it is there: the problems in it, and whether it was made now."""
+        problems = self.files.part_problems(part)
+        if problems is not None and not self.mended(problems):
+            return problems, False
+        first = part * self.part_scenes
+        last = min(first + self.part_scenes, self.plan.total)
+        rows = [row for index in range(first, last) if (row := self.row(index)) is not None]
+        problems = self.take_problems()
+        self.files.write_part(part, rows, problems)
+        return problems, True
 
     def mended(self, problems: Iterable[str]) -> bool:
         """Tell whether one of the clips that once failed can be used by now: its part is then made again."""
@@ -217,6 +214,12 @@ class _Maker:
     def row(self, index: int) -> dict[str, Any] | None:
         """The row of scene `index`, or None, with the problem noted, when its clip cannot be used."""
         clip_at, response_at = self.plan.choose(index)
+        if self._composer is not None:
+            try:
+                return self._composer.row(index, clip_at, response_at, self._profile_of)
+            except UnusableClip as error:
+                self._problems[error.path] = error.reason
+                return None
         clip, truth = self.plan.clips[clip_at], self.truths[response_at]
         found = self._profile_of(clip.path)
         if isinstance(found, str):
@@ -224,7 +227,8 @@ class _Maker:
             return None
         rng = np.random.default_rng(np.random.SeedSequence([self.plan.seed, 0, index]))
         recipe = self.plan.recipe
-        start_s, level_dbfs = _place(found, recipe, rng)
+        duration_s = recipe.duration_of(found)
+        start_s, level_dbfs = _place(found, recipe, duration_s, rng)
         gain_db = round(float(rng.uniform(*recipe.level_dbfs)) - level_dbfs, 2)
         noisy = recipe.snr_db is not None and rng.random() >= recipe.clean_share
         snr_db = round(float(rng.uniform(*recipe.snr_db)), 1) if noisy and recipe.snr_db is not None else None
@@ -242,40 +246,12 @@ class _Maker:
             gain_db=gain_db,
             snr_db=snr_db,
             start_s=start_s,
-            duration_s=recipe.duration_s,
+            duration_s=duration_s,
             words=words,
             captions=texts,
             seed=int(rng.integers(2**62)),
         )
         return {"index": index, "scene": scene, "originals": originals, "truth": {**truth, "label": clip.label}}
-
-
-def write_captions(
-    clip: Clip, words: SpatialWords, rng: np.random.Generator, recipe: SceneRecipe
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Write the captions of a scene: (sentences, the clip's caption that each of them came from)."""
-    texts: list[str] = []
-    originals: list[str] = []
-    order = [clip.captions[int(n)] for n in rng.permutation(len(clip.captions))]
-    for n in range(recipe.captions_per_scene):
-        style = "brief" if rng.random() < recipe.brief_share else "full"
-        # a caption that speaks of a place against the truth is refused by the writer: the next one takes its turn
-        for what in [*order[n % len(order) :], *order[: n % len(order)]] if order else []:
-            try:
-                text = captions.write_caption(what, words, rng, style=style).text
-            except DataError:
-                continue
-            if text not in texts:
-                texts.append(text)
-                originals.append(what)
-            break
-        else:
-            if not words.empty and not texts:
-                texts.append(captions.write_caption(None, words, rng, style=style).text)
-                originals.append("")
-    if not texts:
-        raise DataError(f"{clip.path}: no caption of {clip.captions} can be used; give it one that names its sound")
-    return tuple(texts), tuple(originals)
 
 
 def _profile(path: str) -> material.Profile | str:
@@ -285,19 +261,14 @@ def _profile(path: str) -> material.Profile | str:
         return str(error)
 
 
-def _place(profile: material.Profile, recipe: SceneRecipe, rng: np.random.Generator) -> tuple[float, float]:
+def _place(
+    profile: material.Profile, recipe: SceneRecipe, duration_s: float, rng: np.random.Generator
+) -> tuple[float, float]:
     """Where in the clip a scene starts, in seconds (negative: silence before it), and the level of that stretch."""
-    spare = recipe.duration_s - (profile.stop_s - profile.start_s)
+    spare = duration_s - (profile.stop_s - profile.start_s)
     if spare >= 0:
         start_s = round(profile.start_s - float(rng.uniform(0.0, min(spare, recipe.lead_s))), 4)
         sounding = profile.stop_s - profile.start_s
         return start_s, profile.level_dbfs(profile.start_s, sounding)
-    # of a few random places the loudest, so that no scene falls into a pause of its clip
-    starts = [round(profile.start_s + float(s), 4) for s in rng.uniform(0.0, -spare, 4)]
-    levels = [profile.level_dbfs(s, recipe.duration_s) for s in starts]
-    best = int(np.argmax(levels))
-    loudest_s, loudest_dbfs = profile.loudest
-    if levels[best] < loudest_dbfs + material.TRIM_DB:  # a few sounds and long pauses: none of the places has one
-        start_s = round(min(max(loudest_s, profile.start_s), profile.start_s - spare), 4)
-        return start_s, profile.level_dbfs(start_s, recipe.duration_s)
-    return starts[best], levels[best]
+    start_s = material.loud_start(profile, duration_s, rng)
+    return start_s, profile.level_dbfs(start_s, duration_s)

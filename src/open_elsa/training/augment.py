@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from open_elsa.scenes.microphone import alias_matrix, frequencies, mix_channels
+from open_elsa.scenes.noise import NoisePool
 from open_elsa.sound import foa
+
+__all__ = ["AugmentConfig", "NoisePool", "add_noise", "apply_rotation", "microphone", "random_rotation"]
 
 Array = NDArray[np.float32]
 
@@ -55,41 +58,14 @@ def microphone(response: Array, sample_rate: int, rng: np.random.Generator, conf
 
     Gains and leakage are constant below `alias_hz` and grow above it, where leakage is complex (phase errors too).
     """
-    n = fft.next_fast_len(response.shape[1], real=True)
-    spectrum = fft.rfft(response, n, axis=1)
-    hz = fft.rfftfreq(n, 1 / sample_rate).astype(np.float32)
+    hz = frequencies(response, sample_rate)
     low = np.eye(4) + np.diag(10 ** (rng.normal(0, config.gain_db, 4) / 20) - 1) + rng.normal(0, config.leak, (4, 4))
-    high = rng.normal(0, config.alias_leak, (4, 4)) + 1j * rng.normal(0, config.alias_leak, (4, 4))
+    high = alias_matrix(rng, config.alias_leak)
     corner = np.exp(rng.uniform(*np.log(config.alias_hz)))
-    share = (hz / corner) ** 2 / (1 + (hz / corner) ** 2)
     tone = rng.normal(0, config.tone_db) * np.log10(np.maximum(hz, 50) / 1000)
     bend = rng.normal(0, config.tone_db / 2) * np.sin(2 * np.pi * (np.log2(np.maximum(hz, 50) / 50) / 8 + rng.random()))
     gain = 10 ** (np.clip(tone + bend, -18, 18) / 20)
-    mixed = (low.astype(np.complex64) @ spectrum + (high.astype(np.complex64) @ spectrum) * share) * gain
-    filtered: Array = fft.irfft(mixed.astype(np.complex64), n, axis=1)[:, : response.shape[1]]
-    return filtered
-
-
-class NoisePool:
-    """A few seconds of unit-power first-order noise, white and pink, cut at random places instead of drawn anew."""
-
-    def __init__(self, sample_rate: int, seconds: float = 30.0, seed: int = 0) -> None:
-        rng = np.random.default_rng(seed)
-        n = int(seconds * sample_rate)
-        white = rng.standard_normal((4, n), dtype=np.float32)
-        spectrum = np.fft.rfft(rng.standard_normal((4, n), dtype=np.float32), axis=1)
-        hz = np.fft.rfftfreq(n, 1 / sample_rate)
-        pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(hz, 40.0)), n, axis=1).astype(np.float32)
-        self.kinds = (white, pink / pink.std())
-
-    def cut(self, n: int, rng: np.random.Generator, *, diffuse: bool) -> Array:
-        """(4, n) noise of unit power in W; diffuse: Y, Z, X carry a third each, else (sensor) all are equal."""
-        kind = self.kinds[rng.integers(len(self.kinds))]
-        start = rng.integers(kind.shape[1] - n)
-        noise = kind[:, start : start + n].copy()
-        if diffuse:
-            noise[1:] *= np.float32(np.sqrt(1 / 3))
-        return noise
+    return mix_channels(response, sample_rate, low, high, corner, gain)
 
 
 def add_noise(scene: Array, pool: NoisePool, rng: np.random.Generator, config: AugmentConfig) -> Array:
