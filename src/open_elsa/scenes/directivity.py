@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,10 +35,10 @@ def dipole_share(name: str) -> Float64:
 def pattern(name: str, cosine: NDArray[np.float64]) -> Float64:
     """Amplitude (..., 8) per octave band towards angles whose cosine to the source's axis is given, (...); 1 on it."""
     k = dipole_share(name)
-    return cast(Float64, (1.0 - k) + k * np.asarray(cosine)[..., None])
+    return (1.0 - k) + k * np.asarray(cosine)[..., None]
 
 
 def mean_power(name: str) -> Float64:
     """Mean of the squared pattern over all directions (8,): the diffuse field to that of an omnidirectional source."""
     k = dipole_share(name)
-    return cast(Float64, (1.0 - k) ** 2 + k**2 / 3.0)
+    return (1.0 - k) ** 2 + k**2 / 3.0

@@ -189,7 +189,8 @@ def _entries(folder: Path, area: float | None) -> Iterator[_Entry]:
             raise DataError(f"{path} line {line}: {row['file']} is listed twice")
         seen.add(row["file"])
         try:
-            position = SourcePosition(*(float(row[name]) for name in _NEEDED[1:]))
+            azimuth_deg, elevation_deg, distance_m = (float(row[name]) for name in _NEEDED[1:])
+            position = SourcePosition(azimuth_deg, elevation_deg, distance_m)
             stated = _number(row.get("floor_area_m2"))
             reverberation = _number(row.get("reverberation_s"))
         except (TypeError, ValueError, ConventionError) as error:

@@ -60,7 +60,7 @@ def band_scattering(room: Room) -> Float64:
     coefficients of seats, shelves and diffusers do; 0 and 1 stay what they are.
     """
     exponent = np.sqrt(np.asarray(OCTAVE_BANDS_HZ) / 1000.0)
-    return cast(Float64, 1.0 - (1.0 - room.scattering) ** exponent)
+    return 1.0 - (1.0 - room.scattering) ** exponent
 
 
 @lru_cache(maxsize=1)

@@ -61,7 +61,8 @@ def _early(plans: Sequence[ResponsePlan], size: int, device: torch.device | str)
         placed.index_add_(0, at + tap, weights[:, tap, None] * values)
     spectra = torch.fft.rfft(placed.view(batch, size, 4 * _BANDS), dim=1).unflatten(2, (4, _BANDS))
     spectra = torch.einsum("bfck,kf->bcf", spectra, _tensor(band_gains(size, rate), device).to(spectra.dtype))
-    return torch.fft.irfft(spectra, size)[..., LEAD:]
+    placed_bands: Tensor = torch.fft.irfft(spectra, size)
+    return placed_bands[..., LEAD:]
 
 
 def _tail(plans: Sequence[ResponsePlan], device: torch.device | str) -> Tensor:

@@ -49,7 +49,7 @@ def low_spectrum(samples: Signal, n_fft: int, sample_rate: float) -> NDArray[np.
         parts[:, half:] = quarter[:, short - half : short - bins : -1].conj()
     turn = _turning(bins, n_fft)
     # Horner: p0 + w (p1 + w (p2 + w p3))
-    out = parts[3]
+    out: NDArray[np.complex64] = parts[3]
     for part in parts[2::-1]:
         out *= turn
         out += part
@@ -58,7 +58,8 @@ def low_spectrum(samples: Signal, n_fft: int, sample_rate: float) -> NDArray[np.
 
 @lru_cache(maxsize=64)
 def _turning(bins: int, n_fft: int) -> NDArray[np.complex64]:
-    return np.exp(-2j * np.pi / n_fft * np.arange(bins)).astype(np.complex64)
+    turning: NDArray[np.complex64] = np.exp(-2j * np.pi / n_fft * np.arange(bins)).astype(np.complex64)
+    return turning
 
 
 @lru_cache(maxsize=64)
