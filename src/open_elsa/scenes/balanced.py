@@ -40,6 +40,9 @@ def room_ranges(ranges: RoomRanges, index: int) -> RoomRanges:
         t30_s=_within(t30, ranges.t30_s),
         height_m=_within(tall, ranges.height_m),
         array_height_m=_within((1.3, 2.0), ranges.array_height_m),
+        # every direction needs room for a near source: an array at a wall has none on that side
+        array_to_wall_m=max(ranges.array_to_wall_m, _off(whole.distance_m[0] + whole.source_to_wall_m, 0.05)),
+        near_wall_share=0.0,
     )
 
 
