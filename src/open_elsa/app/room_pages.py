@@ -122,8 +122,8 @@ def write_report(
     parts = [_part(report, folder, f"plots/{k}") for k, report in enumerate(reports)]
     page = _template("rooms.html.j2").render(parts=parts, samples=_by_room(samples), folder=folder)
     written = [folder / "report.json", folder / "report.html"]
-    for path, text in zip(written, (to_json(reports), str(page)), strict=True):
-        write_whole(path, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8"))
+    _write(written[0], to_json(reports))
+    _write(written[1], str(page))
     return written
 
 
@@ -133,7 +133,7 @@ def write_docs(reports: Sequence[RoomReport], docs: Path) -> list[Path]:
     parts = [_part(report, docs, "assets/rooms" if k == 0 else f"assets/rooms/{k}") for k, report in enumerate(reports)]
     page = docs / "rooms-check.md"
     text = str(_template("rooms.md.j2").render(parts=parts)).rstrip() + "\n"
-    write_whole(page, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    _write(page, text)
     return [page, *(docs / path for part in parts for path in part["plots"].values())]
 
 
@@ -172,3 +172,7 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be made: {error.strerror}; name another folder") from error
+
+
+def _write(path: Path, text: str) -> None:
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

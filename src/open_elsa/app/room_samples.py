@@ -103,4 +103,4 @@ def _band(samples: NDArray[np.float64], sample_rate: int, low_hz: float, high_hz
 
 
 def _scaled(samples: NDArray[np.float64]) -> Float32:
-    return (0.9 * samples / np.abs(samples).max()).astype(np.float32)
+    return np.asarray(0.9 * samples / np.abs(samples).max(), dtype=np.float32)

@@ -39,7 +39,7 @@ _PART_IMAGES = 400_000
 def air_per_m(room: Room) -> Float64:
     """Energy attenuation of the air (8,) by octave in 1/m: what of the room's damping its walls don't explain."""
     walls = -np.log1p(-np.asarray(room.absorption)) * room.surface_m2 / (4.0 * room.volume_m3)
-    return np.maximum(rooms.band_damping(room) / rooms.SPEED_OF_SOUND_M_S - walls, 0.0)
+    return np.asarray(np.maximum(rooms.band_damping(room) / rooms.SPEED_OF_SOUND_M_S - walls, 0.0))
 
 
 # -- theory ----------------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def diffuse_field(room: Room, distance_m: float, sample_rate: int) -> DiffuseFie
     level = 4.0 * math.pi * rooms.SPEED_OF_SOUND_M_S / room.volume_m3 / rates
 
     def after(seconds: float) -> Float64:
-        return cast(Float64, level * np.exp(-rates * (arrival_s + seconds)))
+        return level * np.exp(-rates * (arrival_s + seconds))
 
     late, beyond = after(DIRECT_WINDOW_S), after(0.05)
     early = direct + late - beyond

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,4 +269,4 @@ def _bootstrap(n: int, of: Callable[[NDArray[np.int64]], Float64]) -> tuple[floa
     """A 95 % interval from 1000 resamples of the rooms, the same for the same numbers."""
     drawn = np.random.default_rng(0).integers(n, size=(1000, n))
     low, high = np.percentile(of(drawn), (2.5, 97.5))
-    return cast(float, float(low)), cast(float, float(high))
+    return float(low), float(high)
