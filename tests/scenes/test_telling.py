@@ -303,7 +303,13 @@ def test_fewer_facts_are_still_true_and_two_texts_need_two_sources() -> None:
 @pytest.mark.parametrize("style", ["full", "brief"])
 def test_names_pass_through_as_they_are(style: Style) -> None:
     rng = np.random.default_rng(9)
-    for what in ("Ein Hund bellt, während es regnet", "狗叫", "un chien aboie 🐕", '"Hello", someone says', "“Oui” dit-il"):
+    for what in (
+        "Ein Hund bellt, während es regnet",
+        "狗叫",
+        "un chien aboie 🐕",
+        '"Hello", someone says',
+        "“Oui” dit-il",
+    ):
         told = tell([Heard(what, 90.0), Heard("rain", 180.0)], rng, style=style)
         assert what[1:] in told.text
         assert {s.direction for s in told.facts.sources} == {"left", "back"}
@@ -386,7 +392,7 @@ def test_any_text_is_read(text: str) -> None:
 
 _TOKENS = (
     "a the dog cat barks rain falls left right front back behind me on to from my in at three 3 o'clock degrees metres away"
-    " about far near large hall and while as with , ; . \" is heard sound of somewhere up down approaching it comes moving"
+    ' about far near large hall and while as with , ; . " is heard sound of somewhere up down approaching it comes moving'
 ).split()
 
 
