@@ -29,7 +29,10 @@ _PRIVATE = re.compile("[\ue000-\ue003]")
 _QUOTED = re.compile(r'"[^"]*\w[^"]*"|“[^”]*\w[^”]*”|«[^»]*\w[^»]*»')
 
 _SOMEWHERE = re.compile(r"\b(?:from )?somewhere(?: else)?\b")
-_PRONOUN = r"(?:it|this|that|which|they|(?:all of )?(?:this|it)|the (?:sound|source|noise)(?: of (?:it|the sound))?|i (?:can )?hear this)"
+_PRONOUN = (
+    r"(?:it|this|that|which|they|(?:all of )?(?:this|it)|the (?:sound|source|noise)(?: of (?:it|the sound))?"
+    r"|i (?:can )?hear this)"
+)
 _BE = r"(?:is|are|was|were|can be|could be|being)"
 _VERB = (
     r"(?:coming|comes?|came|heard|audible|sounding|happens|happening|located|reach(?:es|ing) me|arriv(?:es|ing)"
