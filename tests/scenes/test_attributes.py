@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from open_elsa.errors import ConfigError
-from open_elsa.scenes.attributes import ATTRIBUTES, prompts, words_for
+from open_elsa.scenes.attributes import ATTRIBUTES, EIGHT, prompts, words_for
 from open_elsa.scenes.captions import parse
+from open_elsa.scenes.facts import SceneFacts, SourceFacts
+from open_elsa.scenes.measures import DEGREES, METRES, SOMEWHERE, degrees_word, height_word, hour_word, metres_word
 from open_elsa.scenes.scene import SpatialWords
+from open_elsa.scenes.telling import read
+from open_elsa.scenes.vocabulary import Word
 
 
 def just_above(x: float) -> float:
@@ -137,6 +141,66 @@ def test_every_phrase_of_the_table_reads_back(attribute: str) -> None:
             phrases += [*entry.at, *entry.origin]
         for phrase in phrases:
             assert parse(f"a dog, {phrase}") == SpatialWords(**{attribute: entry.word}), phrase
+
+
+def test_eight_way_prompts_ask_for_each_direction_alone() -> None:
+    asked = prompts("eight_directions")
+    assert list(asked) == list(EIGHT.classes) and len(asked) == 8
+    assert asked["left"] == prompts("direction")["left"] and "a sound coming from the front left" in asked["front left"]
+    for word, sentences in asked.items():
+        assert len(sentences) == 6
+        for sentence in sentences:
+            assert read(sentence) == SceneFacts((SourceFacts(direction=word),)), sentence
+
+
+@given(st.floats(-180, 180))
+def test_eight_sectors_are_even_and_mirror(azimuth_deg: float) -> None:
+    word = EIGHT.word_for(azimuth_deg)
+    off = abs((azimuth_deg + 22.5) % 45.0 - 22.5)
+    assert (word is not None) == (off <= 17.5) or abs(off - 17.5) < 1e-9
+    mirrored = EIGHT.word_for(-azimuth_deg) or ""
+    assert (word or "").replace("left", "RIGHT").replace("right", "left").replace("RIGHT", "right") == mirrored
+
+
+@pytest.mark.parametrize("word", [*EIGHT.words, *(hour_word(hour) for hour in range(1, 13)), SOMEWHERE])
+def test_every_finer_phrase_reads_back(word: Word) -> None:
+    stated = {"clock": int(word.word)} if word.word.isdigit() else {"direction": word.word}
+    facts = SourceFacts("dog", **({} if word is SOMEWHERE else stated))
+    for phrase in (*word.at, *word.origin, *word.brief):
+        assert read(f"a dog, {phrase}").sources == (facts,), phrase
+
+
+@pytest.mark.parametrize(
+    ("word", "field", "value"),
+    [
+        *((degrees_word(float(d)), "azimuth_deg", float(d)) for d in (-175, -90, -5, 5, 40, 120)),
+        *((height_word(float(d)), "elevation_deg", float(d)) for d in (-90, -20, 5, 45)),
+        *((metres_word(m), "distance_m", m) for m in (0.1, 0.5, 1.0, 1.5, 2.0, 9.0, 10.0, 35.0)),
+    ],
+)
+def test_every_number_reads_back(word: Word, field: str, value: float) -> None:
+    for phrase in (*word.at, *word.origin, *word.brief):
+        assert read(f"a dog, {phrase}").sources == (SourceFacts("dog", **{field: value}),), phrase  # type: ignore[arg-type]
+
+
+@given(st.floats(0.06, 100), st.floats(-180, 180))
+def test_rounded_numbers_are_true_and_stay_as_they_are(metres: float, degrees: float) -> None:
+    for steps, value in ((METRES, metres), (DEGREES, degrees)):
+        rounded = steps.round(value)
+        assert steps.true_of(rounded, value)
+        assert steps.round(rounded) == rounded
+    assert abs(METRES.round(metres) - metres) <= max(0.25 * metres, 0.05 + 1e-6)
+    assert not DEGREES.true_of(degrees + 3.0, degrees) and not METRES.true_of(metres * 1.5 + 0.1, metres)
+
+
+def test_numbers_and_hours_reach_the_four_words_too() -> None:
+    assert parse("a dog at three o'clock").direction == "right"
+    assert parse("a dog at four o'clock").direction == "right"
+    assert parse("a dog at 5 o'clock").direction == "back"
+    assert parse("a dog forty-five degrees up").elevation == "up"
+    assert parse("a car from left to right") == SpatialWords()
+    with pytest.raises(ConfigError, match="1 to 12"):
+        hour_word(13)
 
 
 def test_an_unknown_attribute_or_word_names_the_choices() -> None:

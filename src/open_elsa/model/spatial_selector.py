@@ -47,7 +47,7 @@ class MelIntensity(nn.Module):
 
     def _one(self, sound: Float[Tensor, "4 n"]) -> Float[Tensor, "8 t m"]:
         frames = nn.functional.pad(sound, (N_FFT // 2, N_FFT // 2)).unfold(-1, N_FFT, HOP)
-        sums = torch.cat([self._band_sums(part) for part in frames.split(_FRAMES, dim=1)], 1)
+        sums = torch.cat([self._band_sums(part) for part in torch.split(frames, _FRAMES, dim=1)], 1)
         active, reactive, pressure, velocity = sums[:3], sums[3:6], sums[6], sums[7]
         energy = 0.5 * (pressure + velocity) + _EPS * (1 + pressure.amax())
         level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)  # 60 dB: digital silence is no news

@@ -277,7 +277,7 @@ EIGHTH_DEG = 17.5
 def _corner(word: str, centre_deg: float) -> Word:
     """A direction half-way between two of the four, with gaps as wide, in proportion, as the paper's."""
     depth, side = word.split()
-    deep = ("in front of me", "ahead of me") if depth == "front" else ("behind me", "at the back")
+    deep = ("in front of me", "ahead of me") if depth == "front" else ("behind me", "behind me")
     return Word(
         word,
         (Bin(centre_deg - EIGHTH_DEG, centre_deg + EIGHTH_DEG, closed=True),),

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from open_elsa.errors import DataError
-from open_elsa.scenes.attributes import DIRECTION, DISTANCE, ELEVATION, REVERBERATION, ROOM_SIZE, Attribute
+from open_elsa.scenes.attributes import DIRECTION, DISTANCE, ELEVATION, REVERBERATION, ROOM_SIZE
 from open_elsa.scenes.rooms import RoomRanges, draw_position
 from open_elsa.scenes.scene import Room
+from open_elsa.scenes.vocabulary import Attribute
 
 Pair = tuple[float, float]
 

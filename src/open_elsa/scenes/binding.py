@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from open_elsa.scenes.captions import EDGE, folded, lowered, word_claims
 from open_elsa.scenes.facts import SceneFacts, SourceFacts
-from open_elsa.scenes.reading import ROOM_ADJECTIVE, ROOM_NOUN
+from open_elsa.scenes.reading import ME, ROOM_ADJECTIVE, ROOM_NOUN
 from open_elsa.scenes.reading_numbers import approaches, masked, measures
 
 # Marks for what has been read; private characters of the text itself are made harmless first.
@@ -30,7 +30,8 @@ _QUOTED = re.compile(r'"[^"]*\w[^"]*"|“[^”]*\w[^”]*”|«[^»]*\w[^»]*»'
 
 _SOMEWHERE = re.compile(r"\b(?:from )?somewhere(?: else)?\b")
 _PRONOUN = (
-    r"(?:it|this|that|which|they|(?:all of )?(?:this|it)|the (?:sound|source|noise)(?: of it)?|i (?:can )?hear this)"
+    r"(?:it|this|that|which|they|(?:all of )?(?:this|it)|the (?:sound|source|noise)(?: of (?:it|the sound))?"
+    r"|i (?:can )?hear this)"
 )
 _BE = r"(?:is|are|was|were|can be|could be|being)"
 _VERB = (
@@ -43,6 +44,8 @@ _BEFORE = re.compile(
     rf"(?:\b(?:all|both|all of it) )?(?:\b(?:in|at|from|about|to|of|mostly|right|directly|somewhere) )?"
     rf"(?P<mark>[{_PLACE}{_ROOM}{_NOWHERE}])"
 )
+#: What a claim may leave of its own phrase: "from ahead" of "from ahead of me".
+_AFTER = re.compile(rf"(?<=[{_PLACE}{_NOWHERE}]) (?:of|from) {ME}")
 _ROOM_NP = re.compile(
     r"(?:(?:,? ?\b(?:all|recorded|heard|made|the recording was made|this was recorded|it sounds like|inside|within"
     r"|in|of|from) ){0,3}(?:(?:the|this) )?(?:\b(?:an?|the) )?"
@@ -258,7 +261,7 @@ def read(text: str) -> SceneFacts:
     """
     low = _PRIVATE.sub("�", lowered(folded(text)))
     marked, places, quoted, room = _marked(low)
-    marked = _SOMEWHERE.sub(_NOWHERE, marked)
+    marked = _AFTER.sub("", _SOMEWHERE.sub(_NOWHERE, marked))
     for _ in range(2):
         marked = _ROOM_NP.sub(_ROOM, marked)
         marked = _BEFORE.sub(_beside, marked)
@@ -306,9 +309,9 @@ def _settled(name: str, stated: list[Fact]) -> tuple[str | None, tuple[str, ...]
     """(what all statements of a field agree on, the field's name in a tuple when they contradict each other)."""
     values = {value for field_name, value in stated if field_name == name}
     if name == "direction":
-        values = {part for value in values for part in str(value).split(" ")}
-        sides, depths = values & {"left", "right"}, values & {"front", "back"}
-        if len(sides) <= 1 and len(depths) <= 1 and values:
+        words = {part for value in values for part in str(value).split(" ")}
+        depths, sides = words & {"front", "back"}, words & {"left", "right"}
+        if words and len(sides) <= 1 and len(depths) <= 1:
             return " ".join((*depths, *sides)), ()
     if len(values) <= 1:
         return next(iter(values), None), ()  # type: ignore[return-value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -211,20 +212,31 @@ def strip_claims(text: str, *, moves: bool = False) -> str:
         for pattern, plain in _ECHOES:
             shorter = pattern.sub(plain, out)
             out = shorter if shorter.strip(EDGE) else out
-    for _ in range(4):  # a cut can bring a new statement together
-        if not (claims := claims_of(lowered(out))):
-            break
-        out = _cut_all(out, claims)
-    out = re.sub(r" +([,.;:!?])", r"\1", folded(out))
-    out = re.sub(r"([,;:])(?:\s*[,;:])+", r"\1", out)
-    out = _DANGLING.sub("", out).strip(" ,;:-")
-    out = re.sub(r"^(?:and|or|but) ", "", out)
+    out = _mended(_cut_again(out, claims_of))
+    if claims_of(lowered(out)):  # and so can the mending: "close and far away" → "close"
+        out = _mended(_cut_again(out, claims_of))
     if not _WORD.search(out) or claims_of(lowered(out)):
         return ""
     return out[0].upper() + out[1:] if text.strip()[:1].isupper() else out
 
 
 _stripped = lru_cache(maxsize=8192)(strip_claims)
+
+
+def _cut_again(text: str, claims_of: Callable[[str], list[tuple[int, int, str, str]]]) -> str:
+    for _ in range(4):  # a cut can bring a new statement together
+        if not (claims := claims_of(lowered(text))):
+            break
+        text = _cut_all(text, claims)
+    return text
+
+
+def _mended(text: str) -> str:
+    """The text with the blanks, commas and joining words that a cut left behind put right."""
+    text = re.sub(r" +([,.;:!?])", r"\1", folded(text))
+    text = re.sub(r"([,;:])(?:\s*[,;:])+", r"\1", text)
+    text = re.sub(r"[,;:]+\.$", ".", _DANGLING.sub("", text)).strip(" ,;:-")
+    return re.sub(r"^(?:and|or|but) ", "", text)
 
 
 def _cut_all(text: str, claims: list[tuple[int, int, str, str]]) -> str:

@@ -98,6 +98,7 @@ def _clause(
         return (
             pick.one(_BARE["plain" if plain and what is not None else kind]).format_map(fields) if fields["q"] else ""
         )
+    frames: tuple[str, ...]
     if phrase:
         frames = _PHRASES
     elif what is not None and (plain or kind == "plain"):

@@ -124,7 +124,7 @@ def facts_for(heard: Heard, detail: Detail, what: str | None) -> SourceFacts:
     for together in (_AZIMUTHS, ("distance_m",)):
         names = {n for name in together for n in (name, f"end_{name}")}
         wrong |= names if names & wrong else set()
-    return replace(facts, **dict.fromkeys(wrong))
+    return replace(facts, **dict.fromkeys(wrong))  # type: ignore[arg-type]
 
 
 def _direction(azimuth_deg: float | None, detail: Detail) -> tuple[str, str | int | float] | None:

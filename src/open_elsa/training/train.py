@@ -323,7 +323,7 @@ def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Ten
         read = losses.words(model.word_logits(text), batch.text_facts[: len(texts)])
         terms["words"] = stage.words * (heard + read)
     if output.bands is not None and stage.bands:
-        parts = output.bands.split((1, BANDS, BANDS), dim=1)
+        parts = torch.split(output.bands, [1, BANDS, BANDS], dim=1)
         terms |= _band_losses(stage, parts[0][:, 0], parts[1], parts[2], truth, mask)
     if output.uncertainty_deg is not None:
         terms["spread"] = 0.05 * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)

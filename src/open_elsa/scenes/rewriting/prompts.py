@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from open_elsa.scenes.attributes import ATTRIBUTES, Word
+from open_elsa.scenes.attributes import ATTRIBUTES
 from open_elsa.scenes.rewriting.models import Prompt
 from open_elsa.scenes.scene import SpatialWords
+from open_elsa.scenes.vocabulary import Word
 
 #: Changes whenever the text below does: answers to an older question are not taken for answers to this one.
 TEMPLATE = 1
