@@ -17,6 +17,7 @@ from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import bank as bank_module
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.rooms import RoomRanges, band_damping, draw_position, predicted_t30
+from open_elsa.scenes.scene import Room
 
 #: Short, so that a bank takes a second.
 QUICK = RoomRanges(t30_s=(0.15, 0.3))
@@ -179,6 +180,17 @@ def test_a_balanced_bank_has_every_word(tmp_path: Path) -> None:
         assert share.mean() == pytest.approx(1 / 3, abs=0.03)
     assert (d < 1).mean() == pytest.approx(0.5, abs=0.1)
     assert ((d < 1) | (d > 2)).mean() > 0.98
+
+
+def test_a_balanced_bank_finds_a_place_for_an_array_at_a_wall() -> None:
+    """Whatever direction is wanted, also the wall's, 10 cm of which are clear."""
+    room = Room("r", (8.0, 7.0, 2.8), (0.3,) * 8, (0.3, 3.5, 1.4), array_yaw_deg=180.0)  # looks at the wall
+    recipe = bank_module._Recipe(1, 9, 4, 16_000, RoomRanges(), True, 256)
+    with pytest.raises(DataError, match="no place"):
+        draw_position(np.random.default_rng(0), room, RoomRanges(azimuth_deg=(-34.0, 34.0)))
+    for index in range(36):
+        choices = bank_module._place_ranges(recipe, room, index)
+        assert bank_module._first_possible(recipe, room, choices, (0, index)).position.distance_m >= 0.5
 
 
 def test_a_balanced_bank_finds_a_place_where_its_trial_draws_were_luckier_than_the_real_one() -> None:

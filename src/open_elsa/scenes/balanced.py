@@ -72,7 +72,8 @@ def place_ranges(ranges: RoomRanges, room: Room, seed: int, index: int) -> list[
     )
     tried = (wanted, replace(wanted, distance_m=near_m), replace(wanted, distance_m=ranges.distance_m))
     anywhere = replace(wanted, distance_m=ranges.distance_m, elevation_deg=ranges.elevation_deg)
-    return [*(t for t in tried if _has_place(room, t)), anywhere]
+    # an array close to a wall has no place at all on that side
+    return [*(t for t in tried if _has_place(room, t)), anywhere, replace(anywhere, azimuth_deg=ranges.azimuth_deg)]
 
 
 def _sectors() -> Sequence[Pair]:
