@@ -274,8 +274,7 @@ def test_a_report_is_read_back_and_does_not_depend_on_workers(sound: RoomReport)
         with pytest.raises(DataError, match="rooms check"):
             from_json(bad)
     one, two = (check_rooms(rooms=5, sample_rate=RATE, ranges=LIVE, workers=w) for w in (1, 2))
-    bare = [replace(r, rooms=tuple(replace(x, seconds=0.0) for x in r.rooms)) for r in (one, two)]
-    same = [replace(r, seconds=0.0, made_at="") for r in bare]
+    same = [replace(r, seconds=0.0, made_at="") for r in (one, two)]
     assert to_json(same[:1]) == to_json(same[1:])
 
 

@@ -90,7 +90,6 @@ def compared(report: RoomReport) -> list[dict[str, str]]:
 def _simulator_row(name: str, rooms: Sequence[RoomNumbers]) -> dict[str, str]:
     tails = [r.tail.shares for r in rooms if r.tail is not None]
     errors = [r.live.direction_error_deg for r in rooms if r.live is not None]
-    times = [1000.0 * r.seconds for r in rooms if math.isfinite(r.seconds)]
     return {
         "simulator": name,
         "n": str(len(rooms)),
@@ -98,7 +97,6 @@ def _simulator_row(name: str, rooms: Sequence[RoomNumbers]) -> dict[str, str]:
         "T30": _middle([r.t30_s / r.t30_wanted_s for r in rooms]),
         "direction": _middle(errors),
         "DRR": _middle([r.drr_db - r.drr_theory_db for r in rooms]),
-        "ms": number(float(np.median(times))) if times else "–",
     }
 
 

@@ -166,6 +166,8 @@ def _modulation(report: RoomReport) -> Any:
         counted = np.isfinite(table).sum(axis=0) >= max(3, 0.5 * len(table))
         level = 10.0 * np.log10(np.nanmean(table[:, counted], axis=0))
         axis.semilogx(bands[counted], level, style, color=colour, markersize=4, label=name)
+    middle = sum(axis.get_ylim()) / 2
+    axis.set_ylim(middle - 5, middle + 5)
     _log_hertz(axis, [8, 16, 32, 64, 128, 256, 512])
     axis.set(xlabel="modulation frequency (Hz)", ylabel="power density (dB)")
     axis.legend(frameon=False, fontsize=8)

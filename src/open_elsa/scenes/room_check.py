@@ -162,16 +162,14 @@ class _Task:
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(index, 0)))
         room = draw_room(rng, self.ranges, f"check{self.seed}-r{index:06d}")
         position = draw_position(rng, room, self.ranges)
-        started = time.process_time()  # a busy machine must not make a simulator look slow
         try:
             made = self._made(room, position, index)
         except DataError as error:
             wanted_s = predicted_t30(band_damping(room))
             return RoomNumbers(room.room_id, room.size_m, position.distance_m, wanted_s, f"{_REFUSED}: {error}")
-        seconds = time.process_time() - started
         noise = np.random.default_rng([self.seed, index])
         numbers = response_numbers(made, room, position, noise, self.sample_rate)
-        numbers = replace(numbers, seconds=seconds, shares_wanted=_three(self.expected_shares(room)))
+        numbers = replace(numbers, shares_wanted=_three(self.expected_shares(room)))
         if self.short:
             return numbers
         dead = self._made(replace(room, absorption=(_DEAD,) * len(room.absorption)), position, index)

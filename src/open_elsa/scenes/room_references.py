@@ -177,7 +177,7 @@ def ray_tracing(
     """Simulate a room by pyroomacoustics alone: image sources to order 3, then its ray tracer, octave bands and air.
 
     Four coincident microphones (none for W, figures of eight for Y, Z, X), scattering 0.1. For comparison only:
-    its scattered tails point upwards, and rays leak onto the direct sound.
+    its scattered tails point the wrong way, and rays leak onto the direct sound.
     """
     import pyroomacoustics as pra
     from pyroomacoustics.directivities import DirectionVector, FigureEight

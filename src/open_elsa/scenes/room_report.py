@@ -50,7 +50,6 @@ class RoomNumbers:
     measured, and by diffuse-field theory. late_db: level over theory by third octave (20,). tail, noise: the tail, and
     Gaussian noise of the same decay. shares_wanted: expected energy of Y, Z, X over W; the tail and these lie along the
     room's axes, whichever way the array looks. recorded_*: what the response carries less what is measured of it.
-    seconds: processor time of the simulation.
     """
 
     room_id: str
@@ -75,7 +74,6 @@ class RoomNumbers:
     recorded_t30: float = math.nan
     recorded_drr_db: float = math.nan
     reference: Reference | None = None
-    seconds: float = field(default=math.nan, compare=False)
 
     @property
     def floor_area_m2(self) -> float:
