@@ -7,6 +7,7 @@ import json
 import pickle
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,11 +195,12 @@ def test_a_balanced_bank_finds_a_place_for_an_array_at_a_wall() -> None:
 
 
 def test_a_balanced_bank_finds_a_place_where_its_trial_draws_were_luckier_than_the_real_one() -> None:
-    """Seed 20261124 once stopped at a room: trial draws found a place above 2 m, the response's own draw did not."""
-    recipe = bank_module._Recipe(20261124, 150, 8, 48_000, RoomRanges(), True, 256)
-    room, index = bank_module._bank_room(recipe, 50), 50 * 8 + 6
-    choices = bank_module._place_ranges(recipe, room, index)
+    """A response's own draw may find no place where a trial draw did: the next choice takes its turn."""
+    recipe = bank_module._Recipe(20261124, 150, 8, 16_000, RoomRanges(), True, 256)
+    room = bank_module._bank_room(recipe, 50)
+    wanted, *others = bank_module._place_ranges(recipe, room, 50 * 8 + 6)
+    unlucky = replace(wanted, distance_m=(60.0, 90.0))
     with pytest.raises(DataError, match="no place at"):
-        bank_module.response_of(recipe.seed, room, choices[0], (50, 6), recipe.sample_rate)
-    made = bank_module._first_possible(recipe, room, choices, (50, 6))
+        bank_module.response_of(recipe.seed, room, unlucky, (50, 6), recipe.sample_rate)
+    made = bank_module._first_possible(recipe, room, [unlucky, wanted, *others], (50, 6))
     assert made.position.distance_m >= RoomRanges().distance_m[0]

@@ -69,7 +69,7 @@ LIES = [
     (DOG, PLACE, "A dog barks far away on the left, in a cavernous hall.", Reason.ADDED),
     (DOG, PLACE, "A dog barks far away on the left, outdoors.", Reason.ADDED),
     (DOG, PLACE, "Two dogs bark far away on the left.", Reason.ADDED),
-    (DOG, PLACE, "A dog barks far away on the left at three o'clock", Reason.ADDED),
+    (DOG, PLACE, "A dog barks far away on the left at three o'clock", Reason.INVENTED),
     (DOG, PLACE, "A dog barks far away on the left, or so it sounds.", Reason.ADDED),
     (DOG, PLACE, "A dog might bark far away on the left.", Reason.ADDED),
     (None, PLACE, "A dog barks far away on the left.", Reason.ADDED),

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from open_elsa.evals.suites import TEST_SEED
+from open_elsa.evals.suites import SEEDS
 from open_elsa.scenes import bank as bank_module
 from open_elsa.scenes.rooms import RoomRanges
 from open_elsa.scenes.scene import Room
@@ -21,7 +21,8 @@ def rooms_of(seed: int, balanced: bool) -> list[Room]:
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_every_recipe_trains_validates_and_is_tested_in_other_rooms(name: str) -> None:
     seed = recipe(name).bank_seed
-    splits = {"train": rooms_of(seed, False), "val": rooms_of(seed + 1, False), "test": rooms_of(TEST_SEED, True)}
+    assert not {seed, seed + 1} & set(SEEDS.values())
+    splits = {"train": rooms_of(seed, False), "val": rooms_of(seed + 1, False), "test": rooms_of(SEEDS["test"], True)}
     for one, other in itertools.combinations(splits.values(), 2):
         assert not {room.room_id for room in one} & {room.room_id for room in other}
         assert not {room.size_m for room in one} & {room.size_m for room in other}

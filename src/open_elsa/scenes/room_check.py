@@ -24,6 +24,7 @@ from open_elsa.scenes import rooms as simulator_module
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.room_checks import bank_checks, simulator_checks
 from open_elsa.scenes.room_measures import (
+    TAIL_OCTAVES,
     DirectSound,
     direct_sound,
     gaussian_tail,
@@ -45,6 +46,7 @@ from open_elsa.scenes.room_references import (
 from open_elsa.scenes.room_report import Reference, RoomNumbers, RoomReport
 from open_elsa.scenes.rooms import RoomRanges, band_damping, draw_position, draw_room, mixing_time_s, predicted_t30
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
+from open_elsa.scenes.tail_shares import tail_shares
 from open_elsa.sound import foa
 from open_elsa.sound.acoustics import DIRECT_WINDOW_S, OCTAVE_BANDS_HZ, THIRD_OCTAVE_BANDS_HZ, Acoustics, measure
 
@@ -69,9 +71,25 @@ _WATCHED = ("open-elsa", "numpy", "scipy", "pyroomacoustics")
 T = TypeVar("T")
 
 
+#: What is checked where nothing else is asked for: theory knows no other sources than these …
+CHECKED_RANGES = RoomRanges(directivity_shares=(1.0, 0.0, 0.0))
+#: … and image sources no other walls than mirrors.
+REFERENCE_RANGES = replace(CHECKED_RANGES, scattering=(0.0, 0.0))
+
+
 def even_shares(room: Room) -> tuple[float, float, float]:
-    """Shares of a diffuse field that is the same from everywhere: a third each (SN3D)."""
+    """Shares of a diffuse field that is the same from everywhere, of Y, Z, X: a third each (SN3D)."""
     return (1 / 3, 1 / 3, 1 / 3)
+
+
+def shaped_shares(room: Room) -> tuple[float, float, float]:
+    """Shares of late energy that the room's shape, absorption and scattering give by our Monte Carlo: of Y, Z, X.
+
+    Averaged as `measure_tail` hears them: white over its octaves, so that each counts by its width.
+    """
+    octaves = tail_shares(room)[TAIL_OCTAVES]
+    x, y, z = (float(share) for share in np.average(octaves, axis=0, weights=2.0 ** np.arange(len(octaves))))
+    return y, z, x
 
 
 def check_rooms(
@@ -82,7 +100,7 @@ def check_rooms(
     workers: int = 1,
     sample_rate: int = 48_000,
     ranges: RoomRanges | None = None,
-    expected_shares: ExpectedShares = even_shares,
+    expected_shares: ExpectedShares = shaped_shares,
     references: bool = False,
     progress: Progress | None = None,
 ) -> RoomReport:
@@ -90,12 +108,13 @@ def check_rooms(
 
     simulate: any function of the signature `Simulator`; with several workers (processes) it and `expected_shares`
     must be importable. references: also against full image sources, where at most MAX_IMAGES are needed, and, on the
-    first COMPARED_ROOMS rooms, beside the ray tracer. Numbers depend on seed and rooms, not on workers. progress:
+    first COMPARED_ROOMS rooms, beside the ray tracer; rooms are then of mirror walls. Numbers depend on seed and rooms, not on workers. progress:
     called with (rooms done, of all). Raises ConfigError for impossible numbers.
     """
     if min(rooms, workers) < 1 or seed < 0 or sample_rate < 16_000:
         raise ConfigError("check_rooms needs at least one room and worker, a seed >= 0 and 16000 Hz or more")
-    task = _Task(simulate, seed, sample_rate, ranges or RoomRanges(), expected_shares, references)
+    drawn = ranges or (REFERENCE_RANGES if references else CHECKED_RANGES)
+    task = _Task(simulate, seed, sample_rate, drawn, expected_shares, references)
     compared = {n: s for n, s in SIMULATORS.items() if s is not simulate} if references else {}
     others = min(rooms, COMPARED_ROOMS)
     total = rooms + others * len(compared)
@@ -122,7 +141,7 @@ def check_bank(
     *,
     most: int = 200,
     workers: int = 1,
-    expected_shares: ExpectedShares = even_shares,
+    expected_shares: ExpectedShares = shaped_shares,
     progress: Progress | None = None,
 ) -> RoomReport:
     """Check up to `most` responses of a bank, evenly spaced: whole, as their table says, and acoustically right.
