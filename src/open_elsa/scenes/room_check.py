@@ -108,8 +108,8 @@ def check_rooms(
 
     simulate: any function of the signature `Simulator`; with several workers (processes) it and `expected_shares`
     must be importable. references: also against full image sources, where at most MAX_IMAGES are needed, and, on the
-    first COMPARED_ROOMS rooms, beside the ray tracer; rooms are then of mirror walls. Numbers depend on seed and rooms, not on workers. progress:
-    called with (rooms done, of all). Raises ConfigError for impossible numbers.
+    first COMPARED_ROOMS rooms, beside the ray tracer; rooms are then of mirror walls. Numbers depend on seed and rooms,
+    not on workers. progress: called with (rooms done, of all). Raises ConfigError for impossible numbers.
     """
     if min(rooms, workers) < 1 or seed < 0 or sample_rate < 16_000:
         raise ConfigError("check_rooms needs at least one room and worker, a seed >= 0 and 16000 Hz or more")
