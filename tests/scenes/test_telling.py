@@ -307,6 +307,31 @@ def test_a_lie_about_any_one_fact_is_seen() -> None:
     assert not true_of(read(good + "; a cat meows"), renamed, 150.0, 1.5)
 
 
+def test_a_lie_about_a_movement_is_seen() -> None:
+    car = [Heard("car", 90.0, 0.0, 8.0, -90.0, 3.0)]
+    for true in (
+        "passes from left to right",
+        "moves from nine o'clock to the right",
+        "from 8 metres away to 3 metres away",
+    ):
+        assert true_of(read(f"a car {true}"), car), true
+    for false in (
+        "passes from right to left",
+        "passes from in front of me to the right",
+        "passes from the left to the back",
+        "moves from three o'clock to the right",
+        "is on the left",
+        "is on the right",
+        "moves from 3 metres away to 8 metres away",
+        "moves from 8 metres away to 5 metres away",
+        "is 8 metres away",
+        "is far away",  # on its way it comes near
+        "is coming closer",  # and goes away again
+        "is going away",
+    ):
+        assert not true_of(read(f"a car {false}"), car), false
+
+
 def test_fewer_facts_are_still_true_and_two_texts_need_two_sources() -> None:
     sources = [Heard("dog", 90.0), Heard("dog", -90.0)]
     assert true_of(read("a dog on the right"), sources)

@@ -41,11 +41,11 @@ _VERB = (
 )
 _BEFORE = re.compile(
     rf"(?P<loose>[,;.]? ?\b(?:and |but )?{_PRONOUN} |, ?)?(?:\b(?:all|both) )?(?:\b{_BE} )?(?:\b{_VERB} )?"
-    rf"(?:\b(?:all|both|all of it) )?(?:\b(?:in|at|from|about|to|of|mostly|right|directly|somewhere) )?"
+    rf"(?:\b(?:all|both|all of it) )?(?:\b(?:in|at|from|about|to|of|down|up|over|mostly|right|directly|somewhere) )?"
     rf"(?P<mark>[{_PLACE}{_ROOM}{_NOWHERE}])"
 )
 #: What a claim may leave of its own phrase: "from ahead" of "from ahead of me".
-_AFTER = re.compile(rf"(?<=[{_PLACE}{_NOWHERE}]) (?:of|from) {ME}")
+_AFTER = re.compile(rf"(?<=[{_PLACE}{_NOWHERE}])(?: of| from)? {ME}")
 _ROOM_NP = re.compile(
     r"(?:(?:,? ?\b(?:all|recorded|heard|made|the recording was made|this was recorded|it sounds like|inside|within"
     r"|in|of|from) ){0,3}(?:(?:the|this) )?(?:\b(?:an?|the) )?"
@@ -242,7 +242,7 @@ def _begins(source: _Source, atoms: list[_Atom], i: int) -> bool:
         return False
     if not atom.sounds:  # a place alone: it leads a following sound that has none of its own
         follows = next((a for a in atoms[i + 1 :] if a.sounds), None)
-        leads = follows is not None and not follows.placed
+        leads = follows is not None and (not follows.placed or follows.events[0][0] == "place")
         return leads and (source.place == "first" or atom.kind in ("weak", "semi"))
     if atom.quoted and source.quoted:
         return True

@@ -34,8 +34,11 @@ _GAP = rf"{_ABOUT}{_METRES}{_AWAY}"
 _PLACE_NEXT = rf"(?= (?:ahead|behind|in front|above|below|(?:on|to|off to) {THE} (?:front |back )?{_SIDE})\b)"
 _DAY = r"(?! in the (?:morning|afternoon|evening)| at (?:night|noon)| (?:a|p)\.?m\b)"
 
+# A number may follow a place: "to my left 30 degrees up".
+_ENDS = rf"(?:{END}|(?= (?:\d|half\b|about\b|{_WORDS}\b)))"
+
 _PATH = re.compile(
-    rf"\bfrom (?P<a>{_SPOT}){_ACROSS} to (?P<b>{_SPOT}){END}"
+    rf"\bfrom (?P<a>{_SPOT}){_ACROSS} to (?P<b>{_SPOT}){_ENDS}"
     rf"|\b(?P<c>(?:(?:the|my) )?{_SIDE}) to (?P<d>(?:(?:the|my) )?{_SIDE}){END}"
 )
 _METRES_PATH = re.compile(rf"\bfrom {_ABOUT}(?P<a>{_METRES}){_AWAY}? to {_ABOUT}(?P<b>{_METRES}){_AWAY}")
@@ -46,7 +49,7 @@ _HEIGHT = re.compile(
 )
 _HOURS = re.compile(
     rf"\b(?:at|from|towards?|in|around|near) (?:the direction of )?(?:(?:about|around) )?(?:(?:the|my|your) )?"
-    rf"({_HOUR}) {_CLOCK}(?: position| direction)?{END}{_DAY}|(?:^|(?<=[,;|/] )|(?<=[,;|/]))({_HOUR}) {_CLOCK}{STOP}"
+    rf"({_HOUR}) {_CLOCK}(?: position| direction)?{_ENDS}{_DAY}|(?:^|(?<=[,;|/] )|(?<=[,;|/]))({_HOUR}) {_CLOCK}{STOP}"
 )
 _DISTANCE = re.compile(
     rf"\b(?:from )?{_ABOUT}({_METRES})(?:{_AWAY}|{_PLACE_NEXT})"

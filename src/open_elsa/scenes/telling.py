@@ -178,6 +178,7 @@ def _true(facts: SourceFacts, heard: Heard) -> bool:
     return named and not untrue(facts, heard)
 
 
+@lru_cache(maxsize=8192)
 def _names(what: str) -> tuple[str | None, str | None]:
     """The names that a text may give a source: its what-text as it is, and without places."""
     return core(what), core(strip_claims(what, moves=True))
