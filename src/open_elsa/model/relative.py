@@ -23,7 +23,7 @@ class RelativeResponse(nn.Module):
 
     Input (b, 4, n) AmbiX at `sample_rate`; output (b, 8 * lags + 4 * BANDS). The direct direction u is that of the
     response of X Y Z relative to W at lag 0. Relative to the cardioid towards u, the opposite cardioid (deaf to the
-    direct sound) and the part across u each give, in `lags` log-spaced bins of delay and of advance, the log energy; the
+    direct sound) and the part across u each give the log energy in `lags` log-spaced bins of delay and of advance; the
     opposite one its sign as well, and energy and sign of the cepstrum of the two cardioids' power ratio. Then per band:
     coherence with the opposite cardioid and with the part across, and their log power relative to the cardioid.
     Level-free, and the same however the scene is turned. A sound shorter than a window is padded with zeros.
@@ -94,7 +94,7 @@ class RelativeResponse(nn.Module):
         power = spectra[..., 0].abs().square().sum(1).mean()
         return spectra / power.clamp_min(1e-20).sqrt()
 
-    def _direct(self, spectra: Tensor, power: Tensor) -> Float[Tensor, "3"]:
+    def _direct(self, spectra: Tensor, power: Tensor) -> Float[Tensor, " xyz"]:
         """The unit vector of what arrives at lag 0; zero for silence."""
         cross = torch.einsum("ft,ftc->fc", spectra[..., 0].conj(), spectra[..., 1:]).real
         u = (cross / (power + _FLOOR * self._mean(power) + 1e-9)[:, None] * self.taper[:, None]).sum(0)

@@ -95,7 +95,7 @@ class SpatialOutput(NamedTuple):
 
 
 class SelectorEncoder(nn.Module):
-    """Mel intensity, and the relative response where the model has it -> a vector of `dim`, a direction vote per head."""
+    """Mel intensity, and the relative response if wanted -> a vector of `dim`, one direction vote per head."""
 
     def __init__(self, config: SpatialConfig) -> None:
         super().__init__()
