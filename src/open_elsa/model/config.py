@@ -46,6 +46,7 @@ class SpatialConfig:
     max_hz: float = 12000.0
     widths: tuple[int, ...] = (32, 64, 96, 128)
     heads: int = 16  # direction heads: each averages intensity vectors with its own weights
+    relative_lags: int = 0  # bins of lag of the relative response, which hears a room's size; 0: does without
     # -- paper only
     filters: int = 16  # paper: not stated; the public re-implementation uses 16
     dropout: float = 0.3  # paper: dropout stated, rate not; the re-implementation uses 0.3
@@ -169,7 +170,7 @@ def elsa_base() -> ElsaConfig:
 
 def elsa_small() -> ElsaConfig:
     """The model that is shipped: light enough for two CPU cores, trained on freely licensed clips only."""
-    return ElsaConfig(name="elsa-small", sample_rate=32000, where_dim=192)
+    return ElsaConfig(name="elsa-small", sample_rate=32000, where_dim=192, spatial=SpatialConfig(relative_lags=40))
 
 
 def elsa_tiny() -> ElsaConfig:
