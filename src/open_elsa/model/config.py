@@ -170,7 +170,7 @@ def elsa_base() -> ElsaConfig:
 
 def elsa_small() -> ElsaConfig:
     """The model that is shipped: light enough for two CPU cores, trained on freely licensed clips only."""
-    return ElsaConfig(name="elsa-small", sample_rate=32000, where_dim=192, spatial=SpatialConfig(relative_lags=40))
+    return ElsaConfig(name="elsa-small", sample_rate=32000, where_dim=192)
 
 
 def elsa_tiny() -> ElsaConfig:

@@ -92,13 +92,15 @@ class RelativeResponse(nn.Module):
         frames = nn.functional.pad(sound[[0, 3, 1, 2]], (half, half)).unfold(-1, self.n, half)
         spectra = torch.fft.rfft(frames * self.window)[..., : self.stop].permute(2, 1, 0)
         power = spectra[..., 0].abs().square().sum(1).mean()
-        return spectra / power.clamp_min(1e-20).sqrt()
+        scaled: Tensor = spectra / power.clamp_min(1e-20).sqrt()
+        return scaled
 
     def _direct(self, spectra: Tensor, power: Tensor) -> Float[Tensor, " xyz"]:
         """The unit vector of what arrives at lag 0; zero for silence."""
         cross = torch.einsum("ft,ftc->fc", spectra[..., 0].conj(), spectra[..., 1:]).real
         u = (cross / (power + _FLOOR * self._mean(power) + 1e-9)[:, None] * self.taper[:, None]).sum(0)
-        return (u / u.norm().clamp_min(1e-6)).to(spectra.dtype)
+        direct: Tensor = (u / u.norm().clamp_min(1e-6)).to(spectra.dtype)
+        return direct
 
     def _mean(self, power: Float[Tensor, " f"]) -> Tensor:
         return (power * self.taper).sum() / self.taper.sum()
