@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from open_elsa.model.config import elsa_small, elsa_tiny
-from open_elsa.model.relative import RelativeResponse
 from open_elsa.model.spatial_selector import MelIntensity, SelectorEncoder
 from open_elsa.sound import foa
 
@@ -100,27 +97,15 @@ def test_votes_are_averages_of_intensity(selector: SelectorEncoder) -> None:
     spatial = elsa_tiny().spatial
     features = MelIntensity(RATE, spatial.mel_bands, spatial.min_hz, spatial.max_hz)(plane_wave(-70, 20)[None])
     with torch.inference_mode():
-        votes = selector(features, torch.zeros(1, 0)).votes
+        votes = selector(features).votes
     wanted = torch.tensor(foa.unit_vector(-70, 20), dtype=torch.float32).expand(1, spatial.heads, 3)
     torch.testing.assert_close(votes, wanted, atol=5e-3, rtol=0)
 
 
 def test_no_sound_at_all_is_no_error(selector: SelectorEncoder, recwarn: pytest.WarningsRecorder) -> None:
     for training in (False, True):
-        out = selector.train(training)(torch.zeros(0, 8, 40, 32), torch.zeros(0, 0))
+        out = selector.train(training)(torch.zeros(0, 8, 40, 32))
         assert out.vector.shape == (0, 32) and out.votes.shape == (0, 4, 3)
     selector.eval()
     assert not recwarn.list
     assert all(bool(b.isfinite().all()) for b in selector.buffers())
-
-
-def test_the_relative_response_is_silent_at_first_and_can_learn() -> None:
-    spatial = dataclasses.replace(elsa_tiny().spatial, relative_lags=8)
-    selector = SelectorEncoder(spatial).eval()
-    features, relative = torch.randn(2, 8, 40, 32), torch.randn(2, RelativeResponse.width(8))
-    out = selector(features, relative).vector
-    torch.testing.assert_close(out, selector(features, 2 - relative).vector, atol=0, rtol=0)
-    out.sum().backward()
-    assert selector.relative is not None
-    assert float(selector.relative[-1].weight.grad.abs().max()) > 0
-    assert selector(torch.zeros(0, 8, 40, 32), torch.zeros(0, relative.shape[1])).vector.shape == (0, 32)

@@ -43,17 +43,6 @@ def test_a_run_goes_on_from_every_weight_of_a_checkpoint(finished: Path) -> None
     assert [k for k in wanted if not torch.equal(found[k], wanted[k])] == []
 
 
-def test_a_model_that_hears_room_size_goes_on_from_one_that_does_not(finished: Path) -> None:
-    tiny = elsa_tiny()
-    model = build(dataclasses.replace(tiny, spatial=dataclasses.replace(tiny.spatial, relative_lags=8))).eval()
-    starts.give_weights(model, finished, None, None)
-    audio = 0.1 * torch.randn(2, 4, 32000, generator=torch.Generator().manual_seed(1))
-    spatial = torch.tensor([True, False])
-    with torch.inference_mode():
-        found, wanted = model.encode_audio(audio, spatial), checkpoints.load(finished).encode_audio(audio, spatial)
-    assert torch.equal(found.embedding, wanted.embedding) and torch.equal(found.room, wanted.room)
-
-
 def test_training_starts_there_and_a_resumed_run_does_not_start_again(
     finished: Path, anechoic: TrainData, tmp_path: Path
 ) -> None:

@@ -46,7 +46,6 @@ class SpatialConfig:
     max_hz: float = 12000.0
     widths: tuple[int, ...] = (32, 64, 96, 128)
     heads: int = 16  # direction heads: each averages intensity vectors with its own weights
-    relative_lags: int = 0  # bins of lag of the relative response, which hears a room's size; 0: does without
     # -- paper only
     filters: int = 16  # paper: not stated; the public re-implementation uses 16
     dropout: float = 0.3  # paper: dropout stated, rate not; the re-implementation uses 0.3

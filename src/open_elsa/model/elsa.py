@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from open_elsa.model.config import ElsaConfig
 from open_elsa.model.features import ClapLogMel, TaggerLogMel, UnitIntensity, repeat_pad
-from open_elsa.model.relative import RelativeResponse
 from open_elsa.model.semantic import HtsatEncoder, MobileNetEncoder
 from open_elsa.model.spatial_paper import STAGE_1_TARGETS, PaperSpatialEncoder
 from open_elsa.model.spatial_selector import MelIntensity, SelectorEncoder
@@ -64,7 +63,6 @@ class Features(NamedTuple):
 
     semantic: Tensor
     spatial: Tensor
-    relative: Tensor  # (b, k); k = 0 in models that do without
 
 
 class Truth(NamedTuple):
@@ -156,7 +154,7 @@ class ElsaSmall(Elsa):
             heard = self.semantic.from_log_mel(features.semantic)
         what = nn.functional.normalize(self.what(heard), dim=-1)
         rows = spatial.nonzero()[:, 0]  # mono sounds stay out of the spatial encoder and its batch statistics
-        vector, votes = self.spatial(features.spatial[rows], features.relative[rows])
+        vector, votes = self.spatial(features.spatial[rows])
         direction = self._direction(vector, votes)
         room = self.room(vector).float()
         said = torch.cat([2 * direction, (room - room.new_tensor(ROOM_CENTRE)) / room.new_tensor(ROOM_SPREAD)], 1)
@@ -184,7 +182,7 @@ class ElsaSmall(Elsa):
 
     def place(self, features: Features) -> Place:
         """What the spatial encoder says: the outputs of stage 1."""
-        vector, votes = self.spatial(features.spatial, features.relative)
+        vector, votes = self.spatial(features.spatial)
         bands = self.bands(vector).float()
         log_distance = self.room(vector).float()[:, 0]
         return Place(
@@ -259,20 +257,17 @@ class ElsaBase(Elsa):
 
 
 class SmallFrontEnd(nn.Module):
-    """The fixed transforms of elsa-small: AmbiX at `sample_rate` -> `Features`; W alone carries a mono sound."""
+    """Both fixed transforms of elsa-small: AmbiX at `sample_rate` -> `Features`; W alone carries a mono sound."""
 
     def __init__(self, config: ElsaConfig) -> None:
         super().__init__()
         spatial = config.spatial
         self.log_mel = TaggerLogMel()
         self.intensity = MelIntensity(config.sample_rate, spatial.mel_bands, spatial.min_hz, spatial.max_hz)
-        lags = spatial.relative_lags
-        self.relative = RelativeResponse(config.sample_rate, lags) if lags else None
 
     def forward(self, audio: Float[Tensor, "b 4 n"]) -> Features:
-        """Log-mel (b, 1, 128, t) of W; mel intensity (b, 8, t, bands) and relative response (b, k) of all channels."""
-        relative = audio.new_zeros(len(audio), 0) if self.relative is None else self.relative(audio)
-        return Features(self.log_mel(audio[:, 0]), self.intensity(audio), relative)
+        """Log-mel (b, 1, 128, t) of W and mel intensity (b, 8, t, bands) of all channels."""
+        return Features(self.log_mel(audio[:, 0]), self.intensity(audio))
 
 
 class BaseFrontEnd(nn.Module):
@@ -287,7 +282,7 @@ class BaseFrontEnd(nn.Module):
     def forward(self, audio: Float[Tensor, "b 4 n"]) -> Features:
         """CLAP's log-mel (b, 1, t, 64) of W and unit intensity (b, 2, 3, 201, t)."""
         whole = torch.stack([repeat_pad(sound, self.samples) for sound in audio])
-        return Features(self.log_mel(whole[:, 0]), self.intensity(whole), audio.new_zeros(len(audio), 0))
+        return Features(self.log_mel(whole[:, 0]), self.intensity(whole))
 
 
 def front_end(config: ElsaConfig) -> SmallFrontEnd | BaseFrontEnd:

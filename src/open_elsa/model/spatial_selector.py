@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from open_elsa.model.config import SpatialConfig
-from open_elsa.model.relative import RelativeResponse
 
 N_FFT = 1024
 HOP = 320  # 10 ms at 32 kHz
@@ -95,7 +94,7 @@ class SpatialOutput(NamedTuple):
 
 
 class SelectorEncoder(nn.Module):
-    """Mel intensity, and the relative response if wanted -> a vector of `dim`, one direction vote per head."""
+    """Mel intensity -> a vector of `dim` and one direction vote per head."""
 
     def __init__(self, config: SpatialConfig) -> None:
         super().__init__()
@@ -115,10 +114,9 @@ class SelectorEncoder(nn.Module):
         self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # starts as energy weights
         pooled = width * 6 + config.heads * 5
         self.out = nn.Sequential(nn.Linear(pooled, 384), nn.GELU(), nn.Linear(384, config.dim))
-        self.relative = _relative_branch(config) if config.relative_lags else None
 
-    def forward(self, features: Float[Tensor, "b 8 t m"], relative: Float[Tensor, "b k"]) -> SpatialOutput:
-        """Encode a batch of features of equal length; relative: (b, 0) where the model has no relative response."""
+    def forward(self, features: Float[Tensor, "b 8 t m"]) -> SpatialOutput:
+        """Encode a batch of features of equal length."""
         if not len(features):  # a batch of mono sounds only; empty statistics would be NaN
             return SpatialOutput(features.new_zeros(0, self.dim), features.new_zeros(0, self.heads, 3))
         fine = self.stem(features)
@@ -141,10 +139,7 @@ class SelectorEncoder(nn.Module):
             ],
             1,
         )
-        vector = self.out(pooled)
-        if self.relative is not None:
-            vector = vector + self.relative(relative)
-        return SpatialOutput(vector, votes)
+        return SpatialOutput(self.out(pooled), votes)
 
     def _vote(self, features: Tensor, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.fine(fine)  # (b, h, t, m/2)
@@ -172,16 +167,6 @@ class _TimeBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.mix(x)  # type: ignore[no-any-return]
-
-
-def _relative_branch(config: SpatialConfig) -> nn.Sequential:
-    width = RelativeResponse.width(config.relative_lags)
-    last = nn.Linear(128, config.dim)
-    nn.init.zeros_(last.weight)  # a model that had no relative response goes on as it was
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(
-        nn.BatchNorm1d(width, affine=False), nn.Dropout(0.1), nn.Linear(width, 128), nn.GELU(), nn.Dropout(0.2), last
-    )
 
 
 def _conv(inputs: int, outputs: int, stride: tuple[int, int]) -> nn.Sequential:

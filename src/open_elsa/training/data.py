@@ -133,7 +133,7 @@ class SceneBatches(Dataset[Batch]):
             facts_of(e.what_id if s.what else 0, s.words) for row in said for e, s in zip(examples, row, strict=True)
         ]
         return Batch(
-            Features(*(part.clone() for part in parts)),
+            Features(parts.semantic.clone(), parts.spatial.clone()),
             torch.tensor([e.spatial for e in examples]),
             torch.tensor(np.stack([e.targets for e in examples]), dtype=torch.float32),
             torch.tensor(facts),

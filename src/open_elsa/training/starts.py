@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import cast
 
@@ -10,7 +9,6 @@ import torch
 
 from open_elsa.errors import TrainingError
 from open_elsa.model import checkpoints
-from open_elsa.model.config import ElsaConfig
 from open_elsa.model.elsa import Elsa
 from open_elsa.model.semantic import HtsatEncoder, MobileNetEncoder
 from open_elsa.model.text_roberta import RobertaEncoder
@@ -19,8 +17,7 @@ from open_elsa.model.text_roberta import RobertaEncoder
 def give_weights(model: Elsa, start: Path | None, tagger: Path | None, text: Path | None) -> None:
     """Fill a new model with the weights that are given; what none of them holds stays random.
 
-    start: a checkpoint's folder, all weights of the very same model, or of one that differs only in having no relative
-    response, which then starts fresh and silent. tagger: the semantic encoder's start
+    start: a checkpoint's folder, all weights of the very same model. tagger: the semantic encoder's start
     (EfficientAT's file, or a folder with CLAP's weights for HTSAT). text: a folder with RoBERTa's weights.
     Raises TrainingError for a checkpoint of another model, and for parts that the model has no use for.
     """
@@ -43,16 +40,12 @@ def give_weights(model: Elsa, start: Path | None, tagger: Path | None, text: Pat
 
 def _go_on_from(model: Elsa, start: Path) -> None:
     found = checkpoints.load(start)
-    if found.config not in (model.config, _without_relative(model.config)):
+    if found.config != model.config:
         raise TrainingError(
             f"{start} holds a model {found.config.name!r} that is not the recipe's {model.config.name!r} in every "
             f"setting; compare its config.json, or go on by the recipe that made it"
         )
     model.load_state_dict(checkpoints.own_state(found), strict=False)  # what a package brings is there already
-
-
-def _without_relative(config: ElsaConfig) -> ElsaConfig:
-    return dataclasses.replace(config, spatial=dataclasses.replace(config.spatial, relative_lags=0))
 
 
 def _quick_statistics(model: Elsa) -> None:
