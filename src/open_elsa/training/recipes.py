@@ -84,16 +84,15 @@ def elsa_small() -> TrainConfig:
             StageConfig(
                 "align", 240, 64, 6e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, bands=0.0, balanced=True
             ),
-            *elsa_small_tune().stages,
         ),
     )
 
 
 def elsa_small_tune() -> TrainConfig:
-    """Go on from a finished elsa-small: the last stage of its recipe, and the way to make it your own sounds' model.
+    """Go on from a finished elsa-small, with more sounds or your own.
 
-    Distance was the weakest word: longer pieces let the decay be heard, decay and DRR per band are asked for again, the
-    words weigh more, and the noise is milder, since diffuse noise is hard to tell from a room's own sound.
+    Longer pieces let the decay be heard, decay and DRR per band are asked for again, the words weigh more, and the
+    noise is milder, since diffuse noise is hard to tell from a room's own sound.
     """
     quiet = AugmentConfig(room_noise=0.4, room_snr_db=(18.0, 60.0), hiss_snr_db=(22.0, 75.0))
     data = dataclasses.replace(_SMALL_DATA, seconds=3.5, augment=quiet)
