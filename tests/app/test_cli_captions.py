@@ -56,6 +56,16 @@ def test_write(run: Run) -> None:
     assert run("captions", "write", "x y", "--seed", 1) == run("captions", "write", "x y", "--seed", 1)
 
 
+def test_several_sounds_are_read_one_by_one(run: Run) -> None:
+    code, out, _ = run("captions", "read", "a dog barks on the left while rain falls behind me")
+    assert code == 0 and out.splitlines()[-2:] == ["dog barks: direction left", "rain falls: direction back"]
+    facts = json.loads(run("captions", "read", "a dog barks on the left while rain falls behind me", "--json")[1])[
+        "facts"
+    ]
+    assert [s["direction"] for s in facts["sources"]] == ["left", "back"]
+    assert "direction" not in run("captions", "read", "a dog barks")[1].splitlines()[-1]
+
+
 def test_read(run: Run) -> None:
     code, out, _ = run("captions", "read", "A dog barks far away on my left", "--json")
     value = json.loads(out)

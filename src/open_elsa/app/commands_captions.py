@@ -80,10 +80,11 @@ class CaptionsWrite(Common):
 
 @dataclass(kw_only=True)
 class CaptionsRead(Common):
-    """Say which spatial facts a sentence states, and with which words.
+    """Say which spatial facts a sentence states, with which words, and of which of its sounds.
 
     Examples:
       elsa captions read "A dog barks far away on my left"
+      elsa captions read "a dog barks on the left while a car passes from left to right"
       elsa captions read "Thunder rolls overhead, in a big hall" --json
     """
 
@@ -93,13 +94,19 @@ class CaptionsRead(Common):
     def run(self) -> None:
         """Run it."""
         from open_elsa.scenes.captions import parse, spatial_claims, strip_claims
+        from open_elsa.scenes.telling import read
 
         words, claims = dataclasses.asdict(parse(self.sentence)), spatial_claims(self.sentence)
-        value = {"words": words, "claims": claims, "without": strip_claims(self.sentence)}
+        facts = dataclasses.asdict(read(self.sentence))
+        value = {"words": words, "claims": claims, "facts": facts, "without": strip_claims(self.sentence)}
 
         def text() -> None:
             said = {n: ", ".join(repr(c.phrase) for c in claims if c.attribute == n) for n in words}
             show.table(("", "word", "said as"), [(n, w or "–", said[n]) for n, w in words.items()])
+            if len(facts["sources"]) > 1:
+                for source in facts["sources"]:
+                    stated = {k: v for k, v in source.items() if k != "what" and v not in (None, ())}
+                    print(f"{source['what'] or 'a sound'}: {', '.join(f'{k} {v}' for k, v in stated.items()) or '–'}")
 
         self.show(value, text)
 
