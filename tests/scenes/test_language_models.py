@@ -307,7 +307,8 @@ def test_the_result_does_not_depend_on_how_many_are_asked_at_once() -> None:
     for concurrency in (1, 2, 8):
         with serve(script) as server:
             reports.append(rewrite(ITEMS, endpoint(server, concurrency=concurrency)[0], max_tokens=200, drafts=2))
-        assert server.requests[0]["messages"][1]["content"].startswith('The sound "a dog calls"')
+        if concurrency == 1:  # asked one at a time they come in order; at once, whichever thread is first
+            assert server.requests[0]["messages"][1]["content"].startswith('The sound "a dog calls"')
     first = reports[0]
     assert 0 < first.rewritten < len(ITEMS) and first.over_budget
     for other in reports[1:]:
