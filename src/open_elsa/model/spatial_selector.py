@@ -22,13 +22,27 @@ _EPS = 1e-8
 _FRAMES = 128  # of the STFT at a time: what is made of them stays in the processor's cache
 
 
-class MelIntensity(nn.Module):
-    """Energy-weighted intensity of AmbiX in mel bands.
+#: STFT bins of the whole sound's mean intensity: 125 Hz to 8.1 kHz at 32 kHz; above, arrays alias.
+COMB = slice(4, 260)
+COMB_BINS = 256
 
-    Input (b, 4, n) at `sample_rate`; output (b, 8, frames, bands): active intensity x y z (towards the source),
-    reactive x y z, both divided by the band's energy (a plane wave gives a unit vector, a diffuse field about zero),
-    the log energy of W minus the clip's mean (level-free), and the log ratio of velocity to pressure energy.
+
+class SpatialFeatures(NamedTuple):
+    """Intensity of a batch: bands (b, 8, frames, mel bands) over time, and bins (b, 8, COMB_BINS) over the sound."""
+
+    bands: Tensor
+    bins: Tensor
+
+
+class MelIntensity(nn.Module):
+    """Energy-weighted intensity of AmbiX in mel bands, and in single bins over the whole sound.
+
+    Input (b, 4, n) at `sample_rate`; `bands` of the output (b, 8, frames, bands): active intensity x y z (towards the
+    source), reactive x y z, both divided by the band's energy (a plane wave gives a unit vector, a diffuse field about
+    zero), the log energy of W minus the clip's mean (level-free), and the log ratio of velocity to pressure energy.
     Numerators and energies are summed in the band before the division, so loud bins count most (simulation.md 5).
+    `bins` (b, 8, COMB_BINS): active and reactive intensity x y z and the energies of pressure and velocity, each summed
+    over the sound and divided by the mean energy of pressure in a bin.
     """
 
     window: Tensor
@@ -41,22 +55,28 @@ class MelIntensity(nn.Module):
         self.stop = stop
         self.register_buffer("bank", bank, persistent=False)
 
-    def forward(self, audio: Float[Tensor, "b 4 n"]) -> Float[Tensor, "b 8 t m"]:
+    def forward(self, audio: Float[Tensor, "b 4 n"]) -> SpatialFeatures:
         """Features of a batch; sounds shorter than one window are padded with zeros by the STFT."""
-        return torch.stack([self._one(sound) for sound in audio])  # sound by sound: the working set stays in cache
+        if not len(audio):  # a batch of mono sounds only
+            return SpatialFeatures(audio.new_zeros(0, 8, 1, self.bank.shape[1]), audio.new_zeros(0, 8, COMB_BINS))
+        parts = [self._one(sound) for sound in audio]  # sound by sound: the working set stays in cache
+        return SpatialFeatures(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
-    def _one(self, sound: Float[Tensor, "4 n"]) -> Float[Tensor, "8 t m"]:
+    def _one(self, sound: Float[Tensor, "4 n"]) -> tuple[Float[Tensor, "8 t m"], Float[Tensor, "8 bins"]]:
         frames = nn.functional.pad(sound, (N_FFT // 2, N_FFT // 2)).unfold(-1, N_FFT, HOP)
-        sums = torch.cat([self._band_sums(part) for part in torch.split(frames, _FRAMES, dim=1)], 1)
+        parts = [self._sums(part) for part in torch.split(frames, _FRAMES, dim=1)]
+        sums = torch.cat([bands for bands, _ in parts], 1)
+        bins = torch.stack([bins for _, bins in parts]).sum(0)
         active, reactive, pressure, velocity = sums[:3], sums[3:6], sums[6], sums[7]
         energy = 0.5 * (pressure + velocity) + _EPS * (1 + pressure.amax())
         level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)  # 60 dB: digital silence is no news
         level = 0.25 * (level - level.mean())
         ratio = 0.25 * torch.log((velocity + energy * 1e-3) / (pressure + energy * 1e-3))
-        return torch.cat([active / energy, reactive / energy, level[None], ratio[None]])
+        bands = torch.cat([active / energy, reactive / energy, level[None], ratio[None]])
+        return bands, bins / (bins[6].mean() + 1e-12)
 
-    def _band_sums(self, frames: Float[Tensor, "4 t n"]) -> Float[Tensor, "8 t m"]:
-        """Active and reactive intensity x y z, pressure and velocity energy of some frames, summed in each band."""
+    def _sums(self, frames: Float[Tensor, "4 t n"]) -> tuple[Float[Tensor, "8 t m"], Float[Tensor, "8 bins"]]:
+        """Active and reactive intensity x y z, pressure and velocity energy of some frames, in bands and over time."""
         spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window)[..., : self.stop])
         real, imag = spectrum[..., 0].contiguous(), spectrum[..., 1].contiguous()
         w_re, w_im = real[0], imag[0]
@@ -67,7 +87,8 @@ class MelIntensity(nn.Module):
             rows.append((w_re * imag[channel]).addcmul_(w_im, real[channel], value=-1))  # Im{W* X}
         power = real.square().addcmul_(imag, imag)
         rows += [power[0], power[1:].sum(0)]
-        return torch.stack(rows) @ self.bank
+        cells = torch.stack(rows)
+        return cells @ self.bank, cells[..., COMB].sum(1)
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
@@ -94,7 +115,7 @@ class SpatialOutput(NamedTuple):
 
 
 class SelectorEncoder(nn.Module):
-    """Mel intensity -> a vector of `dim` and one direction vote per head."""
+    """Mel intensity -> a vector of `dim` and one direction vote per head; `reflections` adds to the vector."""
 
     def __init__(self, config: SpatialConfig) -> None:
         super().__init__()
@@ -114,6 +135,13 @@ class SelectorEncoder(nn.Module):
         self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # starts as energy weights
         pooled = width * 6 + config.heads * 5
         self.out = nn.Sequential(nn.Linear(pooled, 384), nn.GELU(), nn.Linear(384, config.dim))
+        self.comb = _Comb(config.comb, config.dim) if config.comb else None
+
+    def reflections(
+        self, bins: Float[Tensor, "b 8 k"], direction: Float[Tensor, "b 3"]
+    ) -> Float[Tensor, "b dim"] | None:
+        """What the early reflections add to the vector, by the bins of `MelIntensity` and the direction found."""
+        return self.comb(comb(bins, direction.detach())) if self.comb is not None and len(bins) else None
 
     def forward(self, features: Float[Tensor, "b 8 t m"]) -> SpatialOutput:
         """Encode a batch of features of equal length."""
@@ -151,6 +179,60 @@ class SelectorEncoder(nn.Module):
         votes = torch.einsum("bhk,bck->bhc", weights, pairs[:, :3].flatten(2).float())
         entropy = -(weights * torch.log(weights + 1e-9)).sum(-1) / np.log(weights.shape[-1])
         return votes, entropy
+
+
+def comb(bins: Float[Tensor, "b 8 k"], direction: Float[Tensor, "b 3"]) -> Float[Tensor, "b 9 k"]:
+    """Mean intensity per bin as seen from the source: where direct sound and early reflections interfere.
+
+    A reflection that comes tau later leaves a comb of 1 / tau over frequency in the intensity divided by energy, which
+    no spectrum of the source can imitate: near sources have late and weak ones, small rooms dense ones. Rows: active
+    and reactive part along `direction`; length of both across it; size of both towards the zenith and sideways; log
+    ratio of velocity and pressure energy. The same for a scene turned about the vertical or mirrored.
+    """
+    pressure, velocity = bins[:, 6], bins[:, 7]
+    energy = 0.5 * (pressure + velocity) + 1e-4 * pressure.mean(1, keepdim=True) + 1e-12
+    up = torch.zeros_like(direction)
+    up[:, 2] = 1.0
+    rise = nn.functional.normalize(up - direction * direction[:, 2:], dim=1, eps=1e-3)
+    side = torch.linalg.cross(direction, rise)
+    axes = torch.stack([direction, rise, side], 1)  # (b, 3 axes, xyz)
+    active, reactive = ((axes @ bins[:, k : k + 3]) / energy[:, None] for k in (0, 3))
+    ratio = torch.log((velocity + 1e-3 * energy) / (pressure + 1e-3 * energy))
+    rows = [active[:, 0], reactive[:, 0], active[:, 1:].norm(dim=1), reactive[:, 1:].norm(dim=1)]
+    rows += [active[:, 1].abs(), reactive[:, 1].abs(), active[:, 2].abs(), reactive[:, 2].abs(), ratio]
+    return torch.stack(rows, 1)
+
+
+class _Comb(nn.Module):
+    """A convolutional reading of `comb` over frequency; silent until trained, so that any model can go on with it."""
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        last = nn.Linear(2 * width, dim)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.net = nn.Sequential(
+            nn.BatchNorm1d(9),
+            *_over_frequency(9, width, 7),
+            *_over_frequency(width, width, 5),
+            nn.Conv1d(width, width, 5, padding=2, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool1d(8),  # where in frequency a comb lies matters little, which comb it is matters
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(8 * width, 2 * width),
+            nn.GELU(),
+            last,
+        )
+
+    def forward(self, x: Float[Tensor, "b 9 k"]) -> Float[Tensor, "b dim"]:
+        return self.net(x)  # type: ignore[no-any-return]
+
+
+def _over_frequency(inputs: int, width: int, kernel: int) -> list[nn.Module]:
+    convolution = nn.Conv1d(inputs, width, kernel, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(2)]
 
 
 class _TimeBlock(nn.Module):
