@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from open_elsa.model.config import elsa_small, elsa_tiny
-from open_elsa.model.spatial_selector import MelIntensity, SelectorEncoder
+from open_elsa.model.spatial_selector import MelIntensity, SelectorEncoder, comb
 from open_elsa.sound import foa
 
 RATE = 32000
@@ -111,3 +113,58 @@ def test_no_sound_at_all_is_no_error(selector: SelectorEncoder, recwarn: pytest.
     selector.eval()
     assert not recwarn.list
     assert all(bool(b.isfinite().all()) for b in selector.buffers())
+
+
+def echoed(delay_ms: float, azimuth: float = 40, turned: float = 0, seed: int = 0) -> torch.Tensor:
+    """Noise at (azimuth, 20°) and its reflection from below, `delay_ms` later and 3 dB weaker."""
+    samples = np.random.default_rng(seed).normal(0, 0.1, RATE).astype(np.float32)
+    delayed = np.roll(samples, round(delay_ms * RATE / 1000)) * np.float32(0.7)
+    direct = foa.encode(samples, azimuth + turned, 20.0)
+    return torch.from_numpy((direct + foa.encode(delayed, azimuth + turned, -40.0)).astype(np.float32))
+
+
+def bearing(azimuth: float, elevation: float = 20.0) -> torch.Tensor:
+    return torch.tensor(foa.unit_vector(azimuth, elevation), dtype=torch.float32)[None]
+
+
+@pytest.mark.parametrize("delay_ms", [2.0, 4.0, 8.0])
+def test_the_comb_over_frequency_has_the_period_of_the_reflections_delay(
+    intensity: MelIntensity, delay_ms: float
+) -> None:
+    """Two copies tau apart interfere with a period of 1 / tau in frequency, whatever the spectrum of the source."""
+    for seed in (0, 1):
+        along = comb(intensity(echoed(delay_ms, seed=seed)[None]).bins, bearing(40))[0, 0].numpy()
+        lags = np.abs(np.fft.rfft(np.hanning(len(along)) * (along - along.mean()), n=4096))
+        hz_a_bin = RATE / 1024
+        quefrency_ms = 1000 * np.arange(len(lags)) / (4096 * hz_a_bin)
+        heard = quefrency_ms[5:][lags[5:].argmax()]
+        assert heard == pytest.approx(delay_ms, abs=0.3)
+
+
+def test_a_sound_without_a_room_leaves_no_comb(intensity: MelIntensity) -> None:
+    rows = comb(intensity(plane_wave(30, 20)[None]).bins, bearing(30))[0]
+    torch.testing.assert_close(rows[0], torch.ones(256), atol=2e-3, rtol=0)
+    assert float(rows[1:].abs().max()) < 5e-3
+
+
+def test_the_comb_is_the_same_in_a_scene_turned_about_the_vertical(intensity: MelIntensity) -> None:
+    here = comb(intensity(echoed(4.0)[None]).bins, bearing(40))
+    there = comb(intensity(echoed(4.0, turned=110)[None]).bins, bearing(150))
+    torch.testing.assert_close(here, there, atol=1e-4, rtol=0)
+
+
+def test_the_comb_of_silence_and_of_a_source_overhead_is_finite(intensity: MelIntensity) -> None:
+    silence = torch.zeros(1, 4, RATE)
+    assert bool(comb(intensity(silence).bins, bearing(0)).isfinite().all())
+    assert bool(comb(intensity(echoed(4.0)[None]).bins, bearing(0, 90.0)).isfinite().all())
+
+
+def test_a_fresh_branch_is_silent_and_learns(selector: SelectorEncoder, intensity: MelIntensity) -> None:
+    bins = intensity(torch.stack([echoed(2.0), echoed(6.0)])).bins
+    fresh = SelectorEncoder(elsa_tiny().spatial).train()
+    said = fresh.reflections(bins, bearing(40).expand(2, 3))
+    assert said is not None and not said.any()
+    said.sum().backward()
+    assert fresh.comb is not None and fresh.comb.net[-1].weight.grad.abs().sum() > 0
+    deaf = SelectorEncoder(dataclasses.replace(elsa_tiny().spatial, comb=0))
+    assert deaf.reflections(bins, bearing(40).expand(2, 3)) is None
