@@ -27,6 +27,16 @@ print(hashlib.sha256(vectors).hexdigest())
 """
 
 
+IMPORTS = """
+import sys, numpy as np, open_elsa
+x = np.random.default_rng(0).normal(0, 0.1, (4, 48000)).astype(np.float32)
+model = open_elsa.load()
+model.embed_audio([(x, 48000)]), model.locate([(x[0], 48000)]), model.embed_text(["a dog barking on the left"])
+slow = "transformers scipy matplotlib pyarrow pyroomacoustics huggingface_hub torch._dynamo sympy"
+print([name for name in slow.split() if name in sys.modules])
+"""
+
+
 @pytest.fixture(scope="module")
 def model() -> Embedder:
     return open_elsa.load()
@@ -38,6 +48,11 @@ def test_two_processes_give_the_same_bits() -> None:
         for _ in range(2)
     }
     assert len(digests) == 1 and len(digests.pop()) == hashlib.sha256().digest_size * 2
+
+
+def test_nothing_is_imported_that_embedding_does_not_need() -> None:
+    found = subprocess.run([sys.executable, "-c", IMPORTS], check=True, capture_output=True, text=True).stdout
+    assert found.strip() == "[]"
 
 
 def test_alone_and_in_a_batch_of_32(model: Embedder) -> None:
