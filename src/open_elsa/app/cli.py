@@ -29,12 +29,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rooms check": ("commands_rooms", "RoomsCheck"),
     "scenes make": ("commands_data", "ScenesMake"),
     "scenes export": ("commands_data", "ScenesExport"),
+    "scenes report": ("commands_scenes", "ScenesReport"),
     "captions write": ("commands_captions", "CaptionsWrite"),
     "captions read": ("commands_captions", "CaptionsRead"),
     "captions rewrite": ("commands_captions", "CaptionsRewrite"),
     "data check": ("commands_data", "DataCheck"),
-    "train": ("commands_data", "Train"),
-    "eval": ("commands_data", "Evaluate"),
+    "train": ("commands_models", "Train"),
+    "eval": ("commands_models", "Evaluate"),
 }
 
 SUMMARY = {
@@ -48,6 +49,7 @@ SUMMARY = {
     "rooms check": "hold the room simulator, or a bank, against physics",
     "scenes make": "place captioned sounds in rooms, with captions that say where",
     "scenes export": "write scenes as sound files with their truth",
+    "scenes report": "what is in a set of scenes: spread, captions, loudness, licences, a few to see",
     "captions write": "say in checked sentences what is heard and where",
     "captions read": "say which spatial facts a sentence states",
     "captions rewrite": "let a language model rephrase captions, and refuse what is not true",

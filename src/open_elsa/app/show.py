@@ -7,14 +7,19 @@ import json
 import logging
 import math
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-#: progress(done, total) as the library calls it
-Progress = Callable[[int, int], None]
+
+class Progress(Protocol):
+    """Told how far a work is, as the library calls it: done, of how many, and how many a second where it knows."""
+
+    def __call__(self, done: int, total: int, per_second: float | None = None) -> None:
+        """Tell it."""
 
 
 class UsageError(Exception):
@@ -101,18 +106,81 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest / 10:04.1f}"
 
 
+class Pace:
+    """How fast a long work goes, and how long it still takes; clock: seconds that only grow.
+
+    The rate is that of the work itself where it is told, else it is counted from the first report on, so that what was
+    finished before, in a run that goes on, does not make it look fast.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._first: tuple[float, int] | None = None
+
+    def see(self, done: int, total: int, per_second: float | None = None) -> str:
+        """Tell "12.3 /s, 0:01:40 left" of `done` out of `total`, "" while nothing is known."""
+        now = self.clock()
+        if self._first is None:
+            self._first = (now, done)
+        start, before = self._first
+        if per_second is None and now > start:
+            per_second = (done - before) / (now - start)
+        if not per_second:
+            return ""
+        return f"{per_second:.3g} /s, {duration((total - done) / per_second)} left"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time for people, rounded to seconds: "1:02:05"."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+#: Where stderr is no terminal, a line comes after this many seconds, and from then on ever less often.
+FIRST_LINE_S = 30.0
+
+
+class Lines:
+    """Progress in sparse lines: the first after FIRST_LINE_S, each next one after half as long again as so far."""
+
+    def __init__(self, text: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.text, self.pace, self.clock = text, Pace(clock), clock
+        self.start = clock()
+        self.due = self.start + FIRST_LINE_S
+
+    def __call__(self, done: int, total: int, per_second: float | None = None) -> None:
+        """Print a line where one is due."""
+        told, now = self.pace.see(done, total, per_second), self.clock()
+        if now < self.due:
+            return
+        self.due = self.start + 1.5 * (now - self.start)
+        say(f"{self.text}: {done} of {total}{', ' if told else ''}{told}")
+
+
 @contextmanager
 def progress(text: str, *, quiet: bool = False) -> Iterator[Progress]:
-    """A bar on stderr, where it is a terminal; `quiet` shows nothing."""
+    """How far, how fast and how long yet, on stderr: a bar on a terminal, else sparse lines; `quiet` shows nothing."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True, quiet=quiet)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Bars(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
-        task = bars.add_task(text, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    if quiet or not console.is_terminal:
+        yield _silent if quiet else Lines(text)
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}")
+    pace = Pace()
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task(text, total=None, pace="")
+
+        def tell(done: int, total: int, per_second: float | None = None) -> None:
+            bars.update(task, completed=done, total=total, pace=pace.see(done, total, per_second))
+
+        yield tell
+
+
+def _silent(done: int, total: int, per_second: float | None = None) -> None:
+    """Tell nothing."""
 
 
 def route_warnings() -> None:
