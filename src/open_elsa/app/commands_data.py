@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from open_elsa.app import show
-from open_elsa.app.options import Common, WithScenes
+from open_elsa.app.options import Common, WithPlan, WithScenes
 from open_elsa.app.show import UsageError, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from open_elsa.corpora.base import CheckReport
+    from open_elsa.scenes.recipe import SceneRecipe
+    from open_elsa.scenes.scene import Clip
+    from open_elsa.scenes.scene_files import Bank
 
 Out = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
 
 
 @dataclass(kw_only=True)
-class RoomsMake(Common):
+class RoomsMake(WithPlan):
     """Simulate a bank of room responses: shoebox rooms with the array and the sources at random legal places.
 
     The same numbers give the same bytes, whatever the number of workers. Interrupted, it goes on where it stopped.
@@ -27,6 +32,7 @@ class RoomsMake(Common):
     Examples:
       elsa rooms make rooms --rooms 200 --positions-per-room 4 --seed 1
       elsa rooms make test-rooms --rooms 50 --seed 99 --balanced --workers 2
+      elsa rooms make all-rooms --rooms 8972 --plan --machines 4 --cores 16
     """
 
     out: Out
@@ -48,6 +54,9 @@ class RoomsMake(Common):
         """Run it."""
         from open_elsa.scenes.bank import make_bank
 
+        if self.plan:
+            self._plan()
+            return
         with show.progress("simulating", quiet=self.json) as tell:
             bank = make_bank(
                 self.out,
@@ -62,9 +71,22 @@ class RoomsMake(Common):
         value = {"bank": self.out, "responses": len(bank), "rooms": self.rooms, "sample_rate": bank.sample_rate}
         self.show(value, lambda: print(f"{len(bank)} responses of {self.rooms} rooms in {self.out}"))
 
+    def _plan(self) -> None:
+        from open_elsa.scenes.planning import measure_rooms, plan_rooms
+
+        crew = self.crew()
+        measured = measure_rooms(
+            rooms=self.rooms,
+            positions_per_room=self.positions_per_room,
+            seed=self.seed,
+            sample_rate=self.sample_rate,
+            balanced=self.balanced,
+        )
+        self.show_plan(plan_rooms(measured, self.rooms * self.positions_per_room, **crew))
+
 
 @dataclass(kw_only=True)
-class ScenesMake(Common):
+class ScenesMake(WithPlan):
     """Place captioned sounds in the rooms of a bank, as a table: sound is rendered from it when it is needed.
 
     CLIPS is a folder with captions.csv (path,caption) or the name of a data set whose folder --root gives.
@@ -75,6 +97,7 @@ class ScenesMake(Common):
       elsa scenes make scenes --clips esc50 --root ~/ESC-50 --split train --bank rooms --per-clip 2
       elsa scenes make busy --clips my-sounds --bank rooms --scenes 1000 --sources 1 3 --moving-share 0.3
       elsa scenes make real --clips my-sounds --bank rooms --scenes 1000 --ambience pink --microphone
+      elsa scenes make all --clips my-sounds --bank rooms --scenes 890038 --plan --machines 4 --cores 16
     """
 
     out: Out
@@ -82,7 +105,7 @@ class ScenesMake(Common):
     clips: str
     """A folder of captioned sounds, or the name of a data set."""
     bank: Path
-    """A bank that `elsa rooms make` made."""
+    """A bank that `elsa rooms make` made, or measured rooms that `elsa rooms import` brought in."""
     root: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where the named data set is."""
     split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -118,8 +141,8 @@ class ScenesMake(Common):
         """Run it."""
         from open_elsa import corpora
         from open_elsa.app.commands_scenes import write_report
-        from open_elsa.scenes.bank import RoomBank
         from open_elsa.scenes.microphone import MicrophoneRanges
+        from open_elsa.scenes.scene_set import open_bank
         from open_elsa.scenes.synthesis import SceneRecipe, make_scenes
 
         if (self.scenes is None) == (self.per_clip is None):
@@ -134,10 +157,13 @@ class ScenesMake(Common):
             ambience_snr_db=self.ambience_snr_db,
             microphone=MicrophoneRanges() if self.microphone else None,
         )
-        bank = RoomBank.open(self.bank)
+        bank = open_bank(self.bank)
         loaded = corpora.load(self.clips, self.root, [self.split] if self.split else None)
         for problem in loaded.problems:
             say(f"elsa: skipped: {problem}")
+        if self.plan:
+            self._plan(loaded.clips, bank, recipe)
+            return
         with show.progress("making scenes", quiet=self.json) as tell:
             made = make_scenes(
                 self.out,
@@ -158,6 +184,15 @@ class ScenesMake(Common):
             value["report"] = made.folder / "report.html"
         lines = [f"{len(made)} scenes of {len(loaded.clips)} clips in {self.out}", *(report.lines() if report else ())]
         self.show(value, lambda: print("\n".join(lines)))
+
+    def _plan(self, clips: Sequence[Clip], bank: Bank, recipe: SceneRecipe) -> None:
+        from open_elsa.scenes.planning import bytes_of, measure_scenes, plan_scenes
+
+        crew = self.crew()
+        rates, count = measure_scenes(
+            clips, bank, scenes=self.scenes, per_clip=self.per_clip, seed=self.seed, recipe=recipe
+        )
+        self.show_plan(plan_scenes(rates, count, clips=len(clips), bank_bytes=bytes_of(bank), **crew))
 
 
 @dataclass(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import tyro
 from open_elsa.app import show
 
 if TYPE_CHECKING:
+    from open_elsa.scenes.planning import Plan
     from open_elsa.scenes.scene_set import SceneSet
     from open_elsa.using.embedder import Embedder
 
@@ -40,6 +42,29 @@ class Common(ABC):
             show.emit_json(value)
         else:
             text()
+
+
+@dataclass(kw_only=True)
+class WithPlan(Common):
+    """What every command takes that can say beforehand what its work costs."""
+
+    plan: bool = False
+    """Make nothing: measure the work for some seconds, and say core-hours, bytes and time of the whole."""
+    machines: int = 1
+    """With --plan: how many machines would work."""
+    cores: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """With --plan: cores of each machine; those of this one by default."""
+
+    def crew(self) -> dict[str, int]:
+        """The machines and cores to plan for."""
+        crew = {"machines": self.machines, "cores": self.cores if self.cores is not None else os.cpu_count() or 1}
+        if min(crew.values()) < 1:
+            raise show.UsageError("--machines and --cores are at least 1")
+        return crew
+
+    def show_plan(self, plan: Plan) -> None:
+        """Print a plan."""
+        self.show(plan, lambda: show.plan(plan))
 
 
 @dataclass(kw_only=True)

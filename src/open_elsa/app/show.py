@@ -12,7 +12,10 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from open_elsa.scenes.planning import Plan
 
 
 class Progress(Protocol):
@@ -65,6 +68,45 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
         longest = sum(max([len(c), *(len(row[i]) for row in rows)]) + 3 for i, c in enumerate(columns))
         console = Console(width=max(80, longest))
     console.print(shown)
+
+
+def plan(made: Plan) -> None:
+    """Print a plan: its stages, and what was measured."""
+    sound = "" if made.hours is None else f", {made.hours:,.1f} hours of sound"
+    crew = f"{made.machines} × {made.cores} cores"
+    rows = []
+    for stage in made.stages:
+        times = ("–", "–") if not stage.core_hours else (f"{stage.core_hours:.3g}", duration(3600 * stage.wall_hours))
+        rows.append((PLANNED[stage.name], *times, "–" if stage.bytes is None else size(stage.bytes)))
+    table(("", ">core-hours", f">time on {crew}", ">on disk"), rows, f"{made.count:,} {made.what}{sound}")
+    for name, measured in made.measured.items():
+        rate = f"{1 / measured.each_s:.3g} /s" if measured.each_s else "too quick to tell"
+        print(f"measured: {measured.n} {MEASURED[name]} in {measured.seconds:.2f} s ({rate})")
+    print(f"on one core of a {made.machine}; all cores are taken to be as fast together as this one alone")
+
+
+PLANNED = {
+    "rows": "the scenes as rows",
+    "rendered": "rendered, as training does",
+    "exported": "rendered and written as 16-bit FLAC",
+    "bank": "room responses",
+}
+MEASURED = {
+    "clips": "clips looked at, once a process",
+    "rows": "rows drawn",
+    "rendered": "scenes rendered: decoding, response, convolution",
+    "written": "scenes written as FLAC",
+    "responses": "responses simulated",
+}
+
+
+def size(count: float) -> str:
+    """Bytes for people: "1.05 TB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
 
 
 def say(text: str) -> None:
