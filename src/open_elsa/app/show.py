@@ -208,7 +208,8 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[Progress]:
 
     console = Console(stderr=True, quiet=quiet)
     if quiet or not console.is_terminal:
-        yield _silent if quiet else Lines(text)
+        lines: Progress = _silent if quiet else Lines(text)
+        yield lines
         return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}")
     pace = Pace()

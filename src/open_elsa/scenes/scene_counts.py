@@ -99,14 +99,19 @@ def distribution(
         spread = _BINS if high - low > 1e-6 * max(abs(high), 1.0) else 1
         edges = np.linspace(low, high, spread + 1) if spread > 1 else np.asarray([low - 0.5, low + 0.5])
     counts, _ = np.histogram(known, edges)
-    told = (known.min(), *np.percentile(known, (5, 50, 95)), known.max(), known.mean())
+    p5, median, p95 = (round(float(v), 4) for v in np.percentile(known, (5, 50, 95)))
     return Distribution(
-        name,
-        what,
-        unit,
-        int(known.size),
-        unknown,
-        *(round(float(v), 4) for v in told),
+        name=name,
+        what=what,
+        unit=unit,
+        n=int(known.size),
+        unknown=unknown,
+        least=round(float(known.min()), 4),
+        p5=p5,
+        median=median,
+        p95=p95,
+        most=round(float(known.max()), 4),
+        mean=round(float(known.mean()), 4),
         edges=tuple(float(e) for e in edges),
         counts=tuple(int(c) for c in counts),
     )
@@ -186,7 +191,7 @@ def count_captions(captions: Sequence[str], rng: np.random.Generator) -> Caption
     for text, count in texts.items():
         for word in _WORD.findall(text.lower()):
             vocabulary[word] += count
-    chosen = rng.choice(len(captions), min(READ_CAPTIONS, len(captions)), replace=False) if captions else []
+    chosen = rng.permutation(len(captions))[:READ_CAPTIONS]
     sample = [(captions[int(i)], read(captions[int(i)])) for i in chosen]
     kinds = {name: [text for text, facts in sample if granularity(facts) == name] for name in GRANULARITIES}
     said = Counter(fact for _, facts in sample for fact in _stated(facts))

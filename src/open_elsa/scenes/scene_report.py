@@ -182,7 +182,7 @@ def report(
     table = _table(scenes)
     sources = source_columns(table)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-    chosen = rng.choice(len(scenes), min(max(rendered, pictured), len(scenes)), replace=False) if len(scenes) else []
+    chosen = rng.permutation(len(scenes))[: max(rendered, pictured)]
     loudness, sheet = _heard(scenes, [int(i) for i in chosen], pictured, progress)
     if scenes.rewritten:
         texts = [text for scene in scenes for text in scene.captions]
