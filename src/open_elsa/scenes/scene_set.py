@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from open_elsa.scenes.scene_files import TRUTH, Bank, SetFiles, scene_of
 
 if TYPE_CHECKING:
     from open_elsa.scenes.export import ExportReport
+    from open_elsa.scenes.scene_report import SceneReport
     from open_elsa.scenes.synthesis import Progress
 
 Float32 = NDArray[np.float32]
@@ -231,6 +232,19 @@ class SceneSet:
         from open_elsa.scenes.export import export
 
         return export(self, folder, format, max_problems=max_problems, progress=progress)
+
+    def report(
+        self,
+        *,
+        seed: int = 0,
+        rendered: int = 48,
+        pictured: int = 12,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> SceneReport:
+        """What is in the set: spread, captions, loudness, licences, what was left out; see `scene_report.report`."""
+        from open_elsa.scenes.scene_report import report
+
+        return report(self, seed=seed, rendered=rendered, pictured=pictured, progress=progress)
 
     def _length(self, scene: Scene) -> int:
         return round(scene.duration_s * self.sample_rate)
