@@ -155,39 +155,6 @@ class ScenesMake(Common):
 
 
 @dataclass(kw_only=True)
-class ScenesExport(Common):
-    """Write scenes as four-channel AmbiX files with truth.jsonl beside them, to listen to and to compare with.
-
-    NNNNNN.csv beside each file says every 100 ms what sounds where, as DCASE and STARSS23 label it; classes.txt names
-    the classes.
-
-    Interrupted, it goes on where it stopped.
-
-    Examples:
-      elsa scenes export scenes exported
-      elsa scenes export scenes exported --format wav
-    """
-
-    scenes: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENES")]
-    """A folder that `elsa scenes make` made."""
-    out: Out
-    """Folder for the sound files."""
-    format: Annotated[str, tyro.conf.arg(metavar="{flac,wav}")] = "flac"
-    """Format of the files."""
-
-    def run(self) -> None:
-        """Run it."""
-        from open_elsa.scenes.scene_set import SceneSet
-
-        opened = SceneSet.open(self.scenes)
-        with show.progress("exporting", quiet=self.json) as tell:
-            report = opened.export(self.out, self.format, progress=lambda p: tell(p.done, p.total))
-        for path, reason in report.problems.items():
-            say(f"elsa: skipped: {path}: {reason}")
-        self.show(report, lambda: print(f"{report.files} files and truth.jsonl in {report.folder}"))
-
-
-@dataclass(kw_only=True)
 class DataCheck(Common):
     """Look at every file of a data set and say what is there, what is missing and what is broken.
 
