@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from open_elsa.app import show
-from open_elsa.app.options import Common, WithPlan, WithScenes
+from open_elsa.app.options import Common, WithPlan
 from open_elsa.app.show import UsageError, say
 
 if TYPE_CHECKING:
@@ -193,35 +193,6 @@ class ScenesMake(WithPlan):
             clips, bank, scenes=self.scenes, per_clip=self.per_clip, seed=self.seed, recipe=recipe
         )
         self.show_plan(plan_scenes(rates, count, clips=len(clips), bank_bytes=bytes_of(bank), **crew))
-
-
-@dataclass(kw_only=True)
-class ScenesExport(WithScenes):
-    """Write scenes as four-channel AmbiX files with truth.jsonl beside them, to listen to and to compare with.
-
-    NNNNNN.csv beside each file says every 100 ms what sounds where, as DCASE and STARSS23 label it; classes.txt names
-    the classes.
-
-    Interrupted, it goes on where it stopped.
-
-    Examples:
-      elsa scenes export scenes exported
-      elsa scenes export scenes exported --format wav
-    """
-
-    out: Out
-    """Folder for the sound files."""
-    format: Annotated[str, tyro.conf.arg(metavar="{flac,wav}")] = "flac"
-    """Format of the files."""
-
-    def run(self) -> None:
-        """Run it."""
-        opened = self.opened()
-        with show.progress("exporting", quiet=self.json) as tell:
-            report = opened.export(self.out, self.format, progress=lambda p: tell(p.done, p.total, p.per_second))
-        for path, reason in report.problems.items():
-            say(f"elsa: skipped: {path}: {reason}")
-        self.show(report, lambda: print(f"{report.files} files and truth.jsonl in {report.folder}"))
 
 
 @dataclass(kw_only=True)

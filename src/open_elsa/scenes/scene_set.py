@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from open_elsa.scenes.scene_files import TRUTH, Bank, SetFiles, scene_of
 if TYPE_CHECKING:
     from open_elsa.scenes.export import ExportReport
     from open_elsa.scenes.scene_report import SceneReport
+    from open_elsa.scenes.shards import ShardReport, ShardSettings
     from open_elsa.scenes.synthesis import Progress
 
 Float32 = NDArray[np.float32]
@@ -195,7 +196,7 @@ class SceneSet:
         scene = self[i]
         if scene.sources:
             parts = (self.render_source(i, k) for k in range(len(scene.sources)))
-            return mixing.mix(parts, scene, self.sample_rate, self._recordings)
+            return mixing.mix(parts, scene, self.sample_rate, self.recordings)
         noise = None if scene.snr_db is None else (scene.snr_db, np.random.default_rng(scene.seed))
         response = self.bank.response(self.bank.index(scene.response_id))
         return render(self.dry(i), response, noise=noise, length=self._length(scene))
@@ -216,7 +217,8 @@ class SceneSet:
         return self._samples.get(clip_id, lambda: material.mono(path, self.sample_rate)[0])
 
     @property
-    def _recordings(self) -> Path | None:
+    def recordings(self) -> Path | None:
+        """The folder of recorded ambience; None where the set has none."""
         where = self.manifest.get("ambience_folder")
         return None if where is None else self.folder / where
 
@@ -245,6 +247,23 @@ class SceneSet:
         from open_elsa.scenes.scene_report import report
 
         return report(self, seed=seed, rendered=rendered, pictured=pictured, progress=progress)
+
+    def export_shards(
+        self,
+        url: str | Path,
+        settings: ShardSettings | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        workers: int = 1,
+        max_problems: int | None = 20,
+        progress: Progress | None = None,
+    ) -> ShardReport:
+        """Write every scene into tar shards at a folder or URL; see `shards.export_shards`."""
+        from open_elsa.scenes.shards import export_shards
+
+        return export_shards(
+            self, url, settings, options=options, workers=workers, max_problems=max_problems, progress=progress
+        )
 
     def _length(self, scene: Scene) -> int:
         return round(scene.duration_s * self.sample_rate)
