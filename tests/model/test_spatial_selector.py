@@ -109,3 +109,17 @@ def test_no_sound_at_all_is_no_error(selector: SelectorEncoder, recwarn: pytest.
     selector.eval()
     assert not recwarn.list
     assert all(bool(b.isfinite().all()) for b in selector.buffers())
+
+
+def test_the_layout_in_memory_changes_nothing() -> None:
+    """In use the maps are channels last, in training they aren't."""
+    torch.manual_seed(0)
+    encoder = SelectorEncoder(elsa_tiny().spatial).eval()
+    bands = elsa_tiny().spatial.mel_bands
+    features = torch.randn(3, 8, 50, bands)
+    with torch.inference_mode():
+        found = encoder(features)
+        encoder.training = True  # of itself alone: its batch norms stay as they are
+        wanted = encoder(features)
+    torch.testing.assert_close(found.vector, wanted.vector, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.votes, wanted.votes, atol=1e-6, rtol=0)
