@@ -168,3 +168,17 @@ def test_a_fresh_branch_is_silent_and_learns(selector: SelectorEncoder, intensit
     assert fresh.comb is not None and fresh.comb.net[-1].weight.grad.abs().sum() > 0
     deaf = SelectorEncoder(dataclasses.replace(elsa_tiny().spatial, comb=0))
     assert deaf.reflections(bins, bearing(40).expand(2, 3)) is None
+
+
+def test_the_layout_in_memory_changes_nothing() -> None:
+    """In use the maps are channels last, in training they aren't."""
+    torch.manual_seed(0)
+    encoder = SelectorEncoder(elsa_tiny().spatial).eval()
+    bands = elsa_tiny().spatial.mel_bands
+    features = torch.randn(3, 8, 50, bands)
+    with torch.inference_mode():
+        found = encoder(features)
+        encoder.training = True  # of itself alone: its batch norms stay as they are
+        wanted = encoder(features)
+    torch.testing.assert_close(found.vector, wanted.vector, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.votes, wanted.votes, atol=1e-6, rtol=0)

@@ -112,7 +112,7 @@ def _precise(device: str) -> Iterator[None]:
 
 def bert_names(names: Mapping[str, Tensor] | list[str]) -> dict[str, tuple[str, ...]]:
     """For names of a BertEncoder's tensors the names in transformers' BertModel: one, or the three in_proj joins."""
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for name in names:
         if name in _EMBEDDINGS:
             found[name] = (_EMBEDDINGS[name],)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from open_elsa.model.config import SpatialConfig
+from open_elsa.model.features import band_spans, band_sums
 
 N_FFT = 1024
 HOP = 320  # 10 ms at 32 kHz
@@ -54,6 +55,7 @@ class MelIntensity(nn.Module):
         bank, stop = _mel_bank(sample_rate, bands, min_hz, max_hz)
         self.stop = stop
         self.register_buffer("bank", bank, persistent=False)
+        self.spans = band_spans(bank)
 
     def forward(self, audio: Float[Tensor, "b 4 n"]) -> SpatialFeatures:
         """Features of a batch; sounds shorter than one window are padded with zeros by the STFT."""
@@ -79,16 +81,13 @@ class MelIntensity(nn.Module):
         """Active and reactive intensity x y z, pressure and velocity energy of some frames, in bands and over time."""
         spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window)[..., : self.stop])
         real, imag = spectrum[..., 0].contiguous(), spectrum[..., 1].contiguous()
-        w_re, w_im = real[0], imag[0]
-        rows = []
-        for channel in (3, 1, 2):  # X, Y, Z of ACN's W, Y, Z, X
-            rows.append((w_re * real[channel]).addcmul_(w_im, imag[channel]))  # Re{W* X}
-        for channel in (3, 1, 2):
-            rows.append((w_re * imag[channel]).addcmul_(w_im, real[channel], value=-1))  # Im{W* X}
+        active = (real[:1] * real[1:]).addcmul_(imag[:1], imag[1:])  # Re{W* (Y, Z, X)}
+        reactive = (real[:1] * imag[1:]).addcmul_(imag[:1], real[1:], value=-1)  # Im{W* (Y, Z, X)}
         power = real.square().addcmul_(imag, imag)
-        rows += [power[0], power[1:].sum(0)]
-        cells = torch.stack(rows)
-        return cells @ self.bank, cells[..., COMB].sum(1)
+        velocity = power[1:].sum(0, keepdim=True)
+        cells = torch.cat([active, reactive, power[:1], velocity])
+        order = [2, 0, 1, 5, 3, 4, 6, 7]  # x y z of ACN's Y, Z, X
+        return band_sums(cells, self.bank, self.spans)[order], cells[..., COMB].sum(1)[order]
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
@@ -147,7 +146,8 @@ class SelectorEncoder(nn.Module):
         """Encode a batch of features of equal length."""
         if not len(features):  # a batch of mono sounds only; empty statistics would be NaN
             return SpatialOutput(features.new_zeros(0, self.dim), features.new_zeros(0, self.heads, 3))
-        fine = self.stem(features)
+        # in use, convolutions are quicker where a cell's channels lie side by side
+        fine = self.stem(features if self.training else features.contiguous(memory_format=torch.channels_last))
         x = self.down1(fine)
         coarse = self.down2(x)
         x = self.collapse(self.down3(coarse).transpose(2, 3).flatten(1, 2))
@@ -170,13 +170,13 @@ class SelectorEncoder(nn.Module):
         return SpatialOutput(self.out(pooled), votes)
 
     def _vote(self, features: Tensor, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.fine(fine)  # (b, h, t, m/2)
-        context = nn.functional.interpolate(self.coarse(coarse), size=logits.shape[2:], mode="nearest")
+        logits = _one_by_one(self.fine, fine)  # (b, h, t, m/2)
+        context = nn.functional.interpolate(_one_by_one(self.coarse, coarse), size=logits.shape[2:], mode="nearest")
         # bands by twos, as the stem sees them; a mean over an axis of two is many times slower
-        pairs = 0.5 * (features[:, :7, :, 0::2] + features[:, :7, :, 1::2])
-        logits = (logits + context + self.loudness * pairs[:, 6:7]).float()
+        vectors, level = (0.5 * (x[..., 0::2] + x[..., 1::2]) for x in (features[:, :3], features[:, 6:7]))
+        logits = (logits + context + self.loudness * level).float()
         weights = logits.flatten(2).softmax(-1)
-        votes = torch.einsum("bhk,bck->bhc", weights, pairs[:, :3].flatten(2).float())
+        votes = torch.einsum("bhk,bck->bhc", weights, vectors.flatten(2).float())
         entropy = -(weights * torch.log(weights + 1e-9)).sum(-1) / np.log(weights.shape[-1])
         return votes, entropy
 
@@ -233,6 +233,16 @@ class _Comb(nn.Module):
 def _over_frequency(inputs: int, width: int, kernel: int) -> list[nn.Module]:
     convolution = nn.Conv1d(inputs, width, kernel, padding=kernel // 2, bias=False)
     return [convolution, nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(2)]
+
+
+def _one_by_one(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """A 1 x 1 convolution (b, c, t, m) -> (b, h, t, m) as a matrix product, plane after plane whatever x's layout."""
+    if x.is_contiguous():
+        return convolution(x)  # type: ignore[no-any-return]
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # (b, c, t * m), a view of channels last
+    weight = convolution.weight.flatten(1).expand(len(x), -1, -1)
+    assert convolution.bias is not None
+    return torch.baddbmm(convolution.bias[:, None], weight, pixels).unflatten(2, x.shape[2:])
 
 
 class _TimeBlock(nn.Module):
