@@ -76,14 +76,15 @@ class ScenesMake(Common):
       elsa scenes make scenes --clips esc50 --root ~/ESC-50 --split train --bank rooms --per-clip 2
       elsa scenes make busy --clips my-sounds --bank rooms --scenes 1000 --sources 1 3 --moving-share 0.3
       elsa scenes make real --clips my-sounds --bank rooms --scenes 1000 --ambience pink --microphone
+      elsa scenes make s3://my/scenes --clips s3://my/sounds --bank s3://my/rooms --per-clip 9 --engine ray
     """
 
-    out: Out
-    """Folder of the scenes."""
+    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder of the scenes, or a URL."""
     clips: str
-    """A folder of captioned sounds, or the name of a data set."""
-    bank: Path
-    """A bank that `elsa rooms make` made."""
+    """A folder of captioned sounds, its URL, or the name of a data set."""
+    bank: Annotated[str, tyro.conf.arg(metavar="PATH")]
+    """A bank that `elsa rooms make` made, or its URL."""
     root: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where the named data set is."""
     split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -112,10 +113,15 @@ class ScenesMake(Common):
     """An array with errors: gains, phases, capsules, a turned stand, aliasing."""
     workers: int = 1
     """Processes; any number makes the same bytes."""
+    engine: Annotated[str, tyro.conf.arg(metavar="{processes,ray}")] = "processes"
+    """Where the work is done: processes of this machine, or a Ray cluster."""
+    address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT|auto|local")] = None
+    """The Ray cluster; local starts one here."""
 
     def run(self) -> None:
         """Run it."""
         from open_elsa import corpora
+        from open_elsa.scenes import engines
         from open_elsa.scenes.bank import RoomBank
         from open_elsa.scenes.microphone import MicrophoneRanges
         from open_elsa.scenes.synthesis import SceneRecipe, make_scenes
@@ -132,6 +138,7 @@ class ScenesMake(Common):
             ambience_snr_db=self.ambience_snr_db,
             microphone=MicrophoneRanges() if self.microphone else None,
         )
+        engine = engines.engine(self.engine, workers=self.workers, address=self.address)
         bank = RoomBank.open(self.bank)
         loaded = corpora.load(self.clips, self.root, [self.split] if self.split else None)
         for problem in loaded.problems:
@@ -145,7 +152,7 @@ class ScenesMake(Common):
                 per_clip=self.per_clip,
                 seed=self.seed,
                 recipe=recipe,
-                workers=self.workers,
+                engine=engine,
                 progress=lambda p: tell(p.done, p.total),
             )
         for path, reason in made.problems.items():
@@ -168,8 +175,8 @@ class ScenesExport(Common):
       elsa scenes export scenes exported --format wav
     """
 
-    scenes: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENES")]
-    """A folder that `elsa scenes make` made."""
+    scenes: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENES")]
+    """A folder that `elsa scenes make` made, or its URL."""
     out: Out
     """Folder for the sound files."""
     format: Annotated[str, tyro.conf.arg(metavar="{flac,wav}")] = "flac"
