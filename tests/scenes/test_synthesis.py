@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from open_elsa.errors import AudioError, ConfigError, DataError
-from open_elsa.scenes import captions, scene_files, synthesis
+from open_elsa.scenes import captions, set_files, synthesis
 from open_elsa.scenes.attributes import words_for
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.scene import Clip
@@ -291,7 +291,7 @@ def test_export_and_resume(tmp_path: Path, clips: list[Clip], bank: RoomBank) ->
 def test_a_full_disk_loses_nothing(
     tmp_path: Path, clips: list[Clip], bank: RoomBank, small_parts: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = scene_files.pq.write_table
+    real = set_files.pq.write_table
     writes: list[Any] = []
 
     def full(table: Any, path: Path, **options: Any) -> None:
@@ -301,11 +301,11 @@ def test_a_full_disk_loses_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(table, path, **options)
 
-    monkeypatch.setattr(scene_files.pq, "write_table", full)
+    monkeypatch.setattr(set_files.pq, "write_table", full)
     with pytest.raises(DataError, match=r"No space left on device.*kept"):
         make_scenes(tmp_path / "s", clips, bank, scenes=8, recipe=SHORT)
     assert [p.name for p in (tmp_path / "s" / "parts").iterdir()] == ["part-000000.parquet"]
-    monkeypatch.setattr(scene_files.pq, "write_table", real)
+    monkeypatch.setattr(set_files.pq, "write_table", real)
     assert len(make_scenes(tmp_path / "s", clips, bank, scenes=8, recipe=SHORT)) == 8
 
 

@@ -186,9 +186,12 @@ class CaptionsRewrite(WithScenes):
 
     @contextlib.contextmanager
     def _rewriter(self, tell: show.Progress | None = None) -> Iterator[Rewriter]:
+        from open_elsa.scenes import places
         from open_elsa.scenes.rewriting import AnswerCache, Rewriter
 
-        with AnswerCache(self.cache or self.scenes / "rewrites.sqlite") as cache:
+        if self.cache is None and places.is_url(self.scenes):
+            raise UsageError("captions rewrite: name a file of this machine for the answers with --cache")
+        with AnswerCache(self.cache or Path(self.scenes) / "rewrites.sqlite") as cache:
             yield Rewriter(
                 self._language_model(),
                 seed=self.seed,

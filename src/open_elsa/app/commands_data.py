@@ -98,14 +98,15 @@ class ScenesMake(WithPlan):
       elsa scenes make busy --clips my-sounds --bank rooms --scenes 1000 --sources 1 3 --moving-share 0.3
       elsa scenes make real --clips my-sounds --bank rooms --scenes 1000 --ambience pink --microphone
       elsa scenes make all --clips my-sounds --bank rooms --scenes 890038 --plan --machines 4 --cores 16
+      elsa scenes make s3://my/scenes --clips s3://my/sounds --bank s3://my/rooms --per-clip 9 --engine ray
     """
 
-    out: Out
-    """Folder of the scenes."""
+    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder of the scenes, or a URL."""
     clips: str
-    """A folder of captioned sounds, or the name of a data set."""
-    bank: Path
-    """A bank that `elsa rooms make` made, or measured rooms that `elsa rooms import` brought in."""
+    """A folder of captioned sounds, its URL, or the name of a data set."""
+    bank: Annotated[str, tyro.conf.arg(metavar="PATH")]
+    """A bank that `elsa rooms make` made or `elsa rooms import` brought in, or its URL."""
     root: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where the named data set is."""
     split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -136,11 +137,16 @@ class ScenesMake(WithPlan):
     """Processes; any number makes the same bytes."""
     no_report: bool = False
     """Leave out report.html and report.json, which are written beside the finished scenes."""
+    engine: Annotated[str, tyro.conf.arg(metavar="{processes,ray}")] = "processes"
+    """Where the work is done: processes of this machine, or a Ray cluster."""
+    address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT|auto|local")] = None
+    """The Ray cluster; local starts one here."""
 
     def run(self) -> None:
         """Run it."""
         from open_elsa import corpora
         from open_elsa.app.commands_scenes import write_report
+        from open_elsa.scenes import engines, places
         from open_elsa.scenes.microphone import MicrophoneRanges
         from open_elsa.scenes.scene_set import open_bank
         from open_elsa.scenes.synthesis import SceneRecipe, make_scenes
@@ -157,6 +163,7 @@ class ScenesMake(WithPlan):
             ambience_snr_db=self.ambience_snr_db,
             microphone=MicrophoneRanges() if self.microphone else None,
         )
+        engine = engines.engine(self.engine, workers=self.workers, address=self.address)
         bank = open_bank(self.bank)
         loaded = corpora.load(self.clips, self.root, [self.split] if self.split else None)
         for problem in loaded.problems:
@@ -173,7 +180,7 @@ class ScenesMake(WithPlan):
                 per_clip=self.per_clip,
                 seed=self.seed,
                 recipe=recipe,
-                workers=self.workers,
+                engine=engine,
                 progress=lambda p: tell(p.done, p.total, p.per_second),
             )
         for path, reason in made.problems.items():
@@ -181,7 +188,7 @@ class ScenesMake(WithPlan):
         report = None if self.no_report else write_report(made, made.folder, quiet=self.json)
         value = {"scenes": self.out, "count": len(made), "clips": len(loaded.clips), "problems": made.problems}
         if report is not None:
-            value["report"] = made.folder / "report.html"
+            value["report"] = places.inside(made.folder, "report.html")
         lines = [f"{len(made)} scenes of {len(loaded.clips)} clips in {self.out}", *(report.lines() if report else ())]
         self.show(value, lambda: print("\n".join(lines)))
 

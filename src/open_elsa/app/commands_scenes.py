@@ -32,8 +32,8 @@ class ScenesReport(WithScenes):
       elsa scenes report scenes --json
     """
 
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Folder of the two files; SCENES by default."""
+    out: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Folder or URL of the two files; SCENES by default."""
     seed: int = 0
     """Another seed renders and shows other scenes."""
     rendered: int = 48
@@ -45,17 +45,19 @@ class ScenesReport(WithScenes):
 
     def run(self) -> None:
         """Run it."""
+        from open_elsa.scenes import places
+
         if min(self.seed, self.rendered, self.pictured) < 0:
             raise UsageError("scenes report: --seed, --rendered and --pictured are 0 or more")
         opened = self.opened(rewritten=self.rewritten)
         settings = {"seed": self.seed, "rendered": self.rendered, "pictured": self.pictured}
         out = self.out or opened.folder
         report = write_report(opened, out, quiet=self.json, **settings)
-        lines = [*report.lines(), f"{out / 'report.html'} and report.json"]
+        lines = [*report.lines(), f"{places.inside(out, 'report.html')} and report.json"]
         self.show(json_module.loads(report.to_json()), lambda: print("\n".join(lines)))
 
 
-def write_report(scenes: SceneSet, folder: Path, *, quiet: bool, **settings: int) -> SceneReport:
+def write_report(scenes: SceneSet, folder: str | Path, *, quiet: bool, **settings: int) -> SceneReport:
     """Report on scenes into a folder, with progress unless quiet; settings as `SceneSet.report` takes them."""
     from open_elsa.app import scene_pages
 

@@ -87,8 +87,8 @@ class WithModel(Common):
 class WithScenes(Common):
     """What every command takes that reads finished scenes."""
 
-    scenes: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENES")]
-    """A folder that `elsa scenes make` made."""
+    scenes: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SCENES")]
+    """A folder that `elsa scenes make` made, or its URL."""
 
     def opened(self, *, rewritten: bool = False) -> SceneSet:
         """The scenes that were named; rewritten: with the captions that `elsa captions rewrite` put beside them."""

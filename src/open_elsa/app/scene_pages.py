@@ -8,23 +8,24 @@ from pathlib import Path
 from markupsafe import Markup
 
 from open_elsa.app import scene_plots
-from open_elsa.app.room_pages import make_folder, template, write_text
+from open_elsa.app.room_pages import template
+from open_elsa.scenes import places
 from open_elsa.scenes.scene_report import SceneReport
+from open_elsa.scenes.store import Store
 
 #: Labels, clips that were left out and words that the page shows; report.json holds all.
 MOST_LABELS, MOST_DROPPED = 60, 50
 
 
-def write_report(report: SceneReport, folder: Path) -> list[Path]:
-    """Write report.html and report.json into a folder, each whole or not at all; returns them.
+def write_report(report: SceneReport, folder: str | Path) -> list[str]:
+    """Write report.html and report.json into a folder or URL, each whole or not at all; returns where they are.
 
     The same report makes the same bytes. Raises DataError where the folder cannot be made or the disk is full.
     """
-    make_folder(folder)
-    page, data = folder / "report.html", folder / "report.json"
-    write_text(page, page_of(report))
-    write_text(data, report.to_json())
-    return [page, data]
+    store = Store(folder)
+    store.write_whole("report.html", page_of(report).encode())
+    store.write_whole("report.json", report.to_json().encode())
+    return [places.inside(folder, name) for name in ("report.html", "report.json")]
 
 
 def page_of(report: SceneReport) -> str:

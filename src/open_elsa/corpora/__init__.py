@@ -37,10 +37,12 @@ from open_elsa.corpora.base import (
     check_clips,
     check_items,
     existing_folder,
+    gather,
     read_clips,
 )
 from open_elsa.corpora.spatial import LoadedRecordings, SoundEvent, SpatialCorpus, SpatialRecording, read_recordings
 from open_elsa.errors import DataError
+from open_elsa.scenes import places
 
 __all__ = [
     "CheckReport",
@@ -90,9 +92,17 @@ def load(
 ) -> Loaded:
     """Read a data set by name and root folder, or any folder of sounds that has captions.csv, .jsonl or clips.csv.
 
+    A folder with captions.csv or .jsonl may be at a URL that fsspec knows.
+
     At most `max_problems` missing or broken files are skipped (None = any number) and returned as problems; raises
     DataError that names the first ones when there are more.
     """
+    if places.is_url(root or name_or_path):
+        if root is not None:
+            raise DataError(f"{name_or_path} is read from a folder of this machine, not from {root}; copy it here")
+        url, problems = str(name_or_path), list[Problem]()
+        items = folder.read_url(url, folder.CORPUS.wanted(splits), problems)
+        return Loaded(gather(folder.CORPUS, url, items, problems, max_problems), problems)
     corpus, where = _resolve(name_or_path, root)
     if not isinstance(corpus, Corpus):
         raise DataError(

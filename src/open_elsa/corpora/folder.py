@@ -2,6 +2,8 @@
 
 Columns (or JSON keys): `path` and `caption`, and if you have them `caption_2`, `caption_3` …, `label`, `split`,
 `licence`, `recording`, `url`, `trainable`. Paths are relative to the folder.
+
+The folder may be at a URL that fsspec knows. Then a column `duration_s` saves fetching every sound for its header.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from pathlib import Path
 
 from open_elsa.corpora import base
 from open_elsa.corpora.base import Corpus, Problem
-from open_elsa.errors import DataError
+from open_elsa.errors import AudioError, DataError
+from open_elsa.scenes import places
 from open_elsa.scenes.scene import Clip
+from open_elsa.scenes.store import Store
 
 TABLES = ("captions.csv", "captions.jsonl")
 _FALSE = {"false", "no", "0"}
@@ -28,8 +32,23 @@ def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> 
         )
     if len(found) > 1:
         raise DataError(f"{root} has both {' and '.join(TABLES)}; keep one of them")
-    for line, row in _rows(found[0], problems):
-        where = f"{found[0]}, line {line}"
+    yield from _clips(found[0], str(root), splits, problems)
+
+
+def read_url(url: str, splits: frozenset[str] | None, problems: list[Problem]) -> Iterator[Clip]:
+    """Yield one clip a row of a folder at a URL; their paths are URLs, too."""
+    store = Store(url)
+    found = [name for name in TABLES if store.exists(name)]
+    if len(found) != 1:
+        has = "both" if found else "neither"
+        raise DataError(f"{url} has {has} captions.csv and captions.jsonl; it must have one (columns path,caption)")
+    yield from _clips(store.fetch(found[0]), url.rstrip("/"), splits, problems)
+
+
+def _clips(table: Path, root: str, splits: frozenset[str] | None, problems: list[Problem]) -> Iterator[Clip]:
+    name = Path(root).name
+    for line, row in _rows(table, problems):
+        where = f"{places.inside(root, table.name)}, line {line}"
         split = row.get("split") or "train"
         if splits is not None and split not in splits:
             continue
@@ -40,18 +59,15 @@ def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> 
         if not captions:
             problems.append(Problem(where, f"has no caption for {row['path']}"))
             continue
-        path = root / row["path"]
-        if not path.is_file():
-            problems.append(Problem(str(path), f"missing; named in {where}"))
-            continue
-        seconds = base.probe(path, problems)
+        path = places.inside(root, row["path"])
+        seconds = _seconds(path, row, where, problems)
         if seconds is None:
             continue
         yield Clip(
-            id=f"{root.name}/{row['path']}",
-            path=str(path),
+            id=f"{name}/{row['path']}",
+            path=path,
             captions=captions,
-            corpus=root.name,
+            corpus=name,
             split=split,
             licence=row.get("licence") or row.get("license") or base.NOT_STATED,
             duration_s=seconds,
@@ -60,6 +76,23 @@ def read(root: Path, splits: frozenset[str] | None, problems: list[Problem]) -> 
             source_url=row.get("url", ""),
             trainable=row.get("trainable", "").lower() not in _FALSE,
         )
+
+
+def _seconds(path: str, row: dict[str, str], where: str, problems: list[Problem]) -> float | None:
+    """How long a clip is; None, with a problem noted, when it cannot be used."""
+    try:
+        if places.is_url(path) and row.get("duration_s"):
+            return float(row["duration_s"])
+        file = places.sound_file(path)
+    except ValueError:
+        problems.append(Problem(where, f"duration_s is no number: {row['duration_s']!r}"))
+        return None
+    except AudioError:
+        file = None
+    if file is None or not file.is_file():
+        problems.append(Problem(path, f"missing; named in {where}"))
+        return None
+    return base.probe(file, problems)
 
 
 def _caption_keys(row: dict[str, str]) -> list[str]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.scenes import balanced
+from open_elsa.scenes import balanced, places
 from open_elsa.scenes.rooms import SIMULATOR, RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.scenes.scene_files import remove_leftovers, write_whole
@@ -74,10 +74,19 @@ class RoomBank:
             table[name].to_numpy() for name in ("shard", "offset", "frames", "scale")
         )
         self._maps: dict[int, NDArray[np.float16]] = {}
+        #: Where the folder was copied from, None where it is the original.
+        self.url: str | None = None
 
     @classmethod
     def open(cls, folder: str | Path) -> RoomBank:
-        """Open a finished bank; raises DataError when it is missing, unfinished or of another version."""
+        """Open a finished bank; raises DataError when it is missing, unfinished or of another version.
+
+        folder: of this machine, or a URL that fsspec knows, which is then copied into the user's cache once a machine.
+        """
+        if places.is_url(folder):
+            made = cls.open(places.fetched_bank(str(folder), MANIFEST))
+            made.url = str(folder)
+            return made
         root = Path(folder)
         manifest = _read_manifest(root)
         if manifest is None:
@@ -145,6 +154,11 @@ class RoomBank:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_maps": {}}  # workers map the files anew instead of copying them
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.url is not None:  # another machine has its own copy, perhaps in another place
+            self.folder = places.fetched_bank(self.url, MANIFEST)
 
     def _row(self, i: int) -> int:
         if not -len(self.ids) <= i < len(self.ids):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError
+from open_elsa.scenes import places
 from open_elsa.sound import audio
 
 Float32 = NDArray[np.float32]
@@ -72,8 +73,11 @@ class Profile:
 
 
 def mono(path: str, sample_rate: int | None = None) -> tuple[Float32, int]:
-    """Read a clip as mono (n,), W of an ambisonic one, at its own rate or another; AudioError names a bad file."""
-    sound = audio.read(path)
+    """Read a clip as mono (n,), W of an ambisonic one, at its own rate or another; AudioError names a bad file.
+
+    path: of a file of this machine, or a URL that fsspec knows; DataError when its store does not answer.
+    """
+    sound = audio.read(places.sound_file(path))
     if sample_rate is not None:
         sound = audio.to_rate(sound, sample_rate)
     return sound.w, sound.sample_rate

@@ -22,8 +22,9 @@ from open_elsa.scenes.drawing import check_possible
 from open_elsa.scenes.export import PEAK
 from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.scene import Clip
-from open_elsa.scenes.scene_files import PLAIN, RICH, Bank, SetFiles, truths_of
+from open_elsa.scenes.scene_files import PLAIN, RICH, Bank, truths_of
 from open_elsa.scenes.scene_set import SceneSet
+from open_elsa.scenes.set_files import SetFiles
 from open_elsa.scenes.synthesis import PART_SCENES, _Maker, _Plan
 from open_elsa.sound import audio
 
@@ -177,14 +178,14 @@ def measure_scenes(
     if not recipe.plain:
         check_possible(recipe, plan.clips, bank, truths_of(bank))
     with tempfile.TemporaryDirectory(prefix="elsa-plan-") as folder:
-        files = SetFiles(Path(folder), PLAIN if recipe.plain else RICH)
+        files, parts = SetFiles(folder, PLAIN if recipe.plain else RICH), Path(folder) / "parts"
         files.begin(plan.description(), PART_SCENES)
         rows, looked, drawn = _draw(plan, bank, files, seconds / 3.0, clock)
         files.write_part(0, [], {})
-        empty = _size(files.parts)
+        empty = _size(parts)
         files.write_part(0, rows, {})
-        drawn = replace(drawn, bytes=_size(files.parts) - empty)
-        files.finish(plan.description(), clips, bank, plan.recordings.folder if plan.recordings else None)
+        drawn = replace(drawn, bytes=_size(parts) - empty)
+        files.finish(plan.description(), 1, clips, bank, plan.recordings.folder if plan.recordings else None)
         made = SceneSet.open(folder, bank=bank)
         rendered, written = _render(made, Path(folder), seconds * 2.0 / 3.0, clock)
         return SceneRates(

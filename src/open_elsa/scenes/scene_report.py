@@ -29,7 +29,7 @@ from open_elsa.scenes.scene_counts import (
     source_columns,
     words_counted,
 )
-from open_elsa.scenes.scene_files import SetFiles
+from open_elsa.scenes.set_files import SCENES, SetFiles
 from open_elsa.sound.loudness import integrated_lufs
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def report(
 
 
 def _table(scenes: SceneSet) -> pa.Table:
-    path = SetFiles(scenes.folder).scenes
+    path = SetFiles(scenes.folder).store.fetch(SCENES)
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
@@ -322,7 +322,8 @@ def log_mel(samples: Float32, sample_rate: int) -> Float32:
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:-size:hop]
     power = np.square(np.abs(np.fft.rfft(frames * np.hanning(size).astype(np.float32), axis=1)))
     top = min(MEL_HIGH_HZ, sample_rate / 2)
-    mels = np.linspace(*(2595.0 * np.log10(1.0 + np.asarray([MEL_LOW_HZ, top]) / 700.0)), MEL_BANDS + 2)
+    lowest, highest = (2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (MEL_LOW_HZ, top))
+    mels = np.linspace(lowest, highest, MEL_BANDS + 2)
     edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
     hertz = np.fft.rfftfreq(size, 1.0 / sample_rate)
     rise = (hertz - edges[:-2, None]) / np.diff(edges)[:-1, None]

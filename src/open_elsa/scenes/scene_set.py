@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from open_elsa.errors import DataError
-from open_elsa.scenes import material, mixing, over_time
+from open_elsa.scenes import material, mixing, over_time, places
 from open_elsa.scenes.render import render
 from open_elsa.scenes.scene import Clip, RoomResponse, Scene, SourcePosition
-from open_elsa.scenes.scene_files import TRUTH, Bank, SetFiles, scene_of
+from open_elsa.scenes.scene_files import TRUTH, Bank, scene_of
+from open_elsa.scenes.set_files import CLIPS, MANIFEST, PLAN, SCENES, SetFiles
 
 if TYPE_CHECKING:
     from open_elsa.scenes.export import ExportReport
@@ -31,10 +32,15 @@ HELD_CLIPS = 64
 
 
 class SceneSet:
-    """Scenes in a folder; open one with `SceneSet.open`, make one with `make_scenes`. Picklable, for workers."""
+    """Scenes in a folder or at a URL; open with `SceneSet.open`, make with `make_scenes`. Picklable, for workers."""
 
     def __init__(
-        self, folder: Path, manifest: dict[str, Any], bank: Bank | None, clips_root: Path, rewritten: bool = False
+        self,
+        folder: Path | str,
+        manifest: dict[str, Any],
+        bank: Bank | None,
+        clips_root: Path | str,
+        rewritten: bool = False,
     ) -> None:
         self.folder, self.manifest, self.clips_root, self.rewritten = folder, manifest, clips_root, rewritten
         self._bank = bank
@@ -51,22 +57,24 @@ class SceneSet:
     ) -> SceneSet:
         """Open a finished set; raises DataError if it is missing, unfinished, or made from another bank.
 
+        folder: of this machine, or a URL that fsspec knows; what is read of it is then copied into the user's cache.
         bank: the room responses, if they are not where they were when the set was made; clips_root: likewise for the
         folder of the clips. rewritten: scenes come with the captions that `elsa captions rewrite` put beside them.
         """
-        files = SetFiles(Path(folder))
-        if not files.manifest.is_file():
-            state = "is unfinished: run the command that makes it again" if files.plan.is_file() else "holds no scenes"
-            raise DataError(f"{folder} {state} (there is no {files.manifest.name})")
-        manifest = files.read(files.manifest)
-        root = Path(clips_root) if clips_root is not None else files.folder / manifest["clips_folder"]
+        files = SetFiles(folder if places.is_url(folder) else Path(folder))
+        if not files.store.exists(MANIFEST):
+            unfinished = files.store.exists(PLAN)
+            state = "is unfinished: run the command that makes it again" if unfinished else "holds no scenes"
+            raise DataError(f"{folder} {state} (there is no {MANIFEST})")
+        manifest = files.read(MANIFEST)
+        root = clips_root if clips_root is not None else places.reach(files.folder, manifest["clips_folder"])
         if bank is not None:
             _check_bank(bank, manifest, files.folder)
         return cls(files.folder, manifest, bank, root, rewritten)
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
-        path = SetFiles(self.folder).scenes
+        path = SetFiles(self.folder).store.fetch(SCENES)
         try:
             rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
         except (OSError, pa.ArrowInvalid) as error:
@@ -83,13 +91,13 @@ class SceneSet:
     @cached_property
     def clips(self) -> dict[str, Clip]:
         """Every clip of the set by id, with its path on this machine."""
-        path = SetFiles(self.folder).clips
+        path = SetFiles(self.folder).store.fetch(CLIPS)
         try:
             rows = pq.read_table(path).to_pylist()
         except (OSError, pa.ArrowInvalid) as error:
             raise DataError(f"{path} cannot be read ({error}); make the scenes again") from error
         return {
-            r["id"]: Clip(**{**r, "captions": tuple(r["captions"]), "path": str(self.clips_root / r["path"])})
+            r["id"]: Clip(**{**r, "captions": tuple(r["captions"]), "path": places.inside(self.clips_root, r["path"])})
             for r in rows
         }
 
@@ -100,7 +108,7 @@ class SceneSet:
             where = self.manifest["bank_folder"]
             if where is None:
                 raise DataError(f"{self.folder} does not say where its room responses are; open it with bank=")
-            self._bank = open_bank(self.folder / where, self.sample_rate)
+            self._bank = open_bank(places.reach(self.folder, where), self.sample_rate)
             _check_bank(self._bank, self.manifest, self.folder)
         return self._bank
 
@@ -220,7 +228,7 @@ class SceneSet:
     def recordings(self) -> Path | None:
         """The folder of recorded ambience; None where the set has none."""
         where = self.manifest.get("ambience_folder")
-        return None if where is None else self.folder / where
+        return None if where is None else Path(places.reach(self.folder, where))
 
     def export(
         self,
@@ -269,15 +277,18 @@ class SceneSet:
         return round(scene.duration_s * self.sample_rate)
 
 
-def open_bank(folder: Path, sample_rate: int | None = None) -> Bank:
-    """Open simulated or measured room responses by what the folder holds; measured ones come at `sample_rate`."""
+def open_bank(folder: Path | str, sample_rate: int | None = None) -> Bank:
+    """Open simulated or measured room responses by what the folder holds; measured ones come at `sample_rate`.
+
+    Simulated ones may be at a URL.
+    """
     from open_elsa.scenes import bank, measured
 
-    if (folder / bank.MANIFEST).is_file():
+    if places.is_url(folder) or (Path(folder) / bank.MANIFEST).is_file():
         return bank.RoomBank.open(folder)
     return measured.open_measured(folder, sample_rate=sample_rate)
 
 
-def _check_bank(bank: Bank, manifest: dict[str, Any], folder: Path) -> None:
+def _check_bank(bank: Bank, manifest: dict[str, Any], folder: Path | str) -> None:
     if SetFiles.bank_digest(bank) != manifest["bank"]:
         raise DataError(f"the scenes in {folder} were made from other room responses; open them with those (bank=)")

@@ -234,7 +234,7 @@ def check_shards(
         size = store.size(shard["name"])
         if size != shard["bytes"]:
             broken[shard["name"]] = "is missing" if size is None else f"has {size} bytes, not {shard['bytes']}"
-        elif not sizes_only and _sha256(store, shard["name"], size) != shard["sha256"]:
+        elif size is not None and not sizes_only and _sha256(store, shard["name"], size) != shard["sha256"]:
             broken[shard["name"]] = "holds other bytes than were written"
         if progress is not None:
             progress(number + 1, len(shards))

@@ -22,7 +22,8 @@ from open_elsa.scenes import shard_files
 from open_elsa.scenes.export import line_of, turned_down
 from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.over_time import classes_of, dcase_rows
-from open_elsa.scenes.scene_files import WORDS, SetFiles, remove_leftovers
+from open_elsa.scenes.scene_files import WORDS, remove_leftovers
+from open_elsa.scenes.set_files import SCENES
 from open_elsa.scenes.store import Store
 from open_elsa.scenes.workers import run
 from open_elsa.sound import coded
@@ -274,7 +275,8 @@ def _identity(scenes: SceneSet) -> str:
     from open_elsa.scenes.rewriting.scene_sets import FILE
 
     told = hashlib.sha256()
-    for path in (SetFiles(scenes.folder).scenes, *([scenes.folder / FILE] if scenes.rewritten else [])):
+    for name in (SCENES, *([FILE] if scenes.rewritten else [])):
+        path = Store(scenes.folder).fetch(name)
         try:
             with path.open("rb") as file:
                 told.update(hashlib.file_digest(file, "sha256").digest())

@@ -165,7 +165,7 @@ class Store:
                 (about[k] for k in ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created") if k in about), ""
             )
             key = repr((self.url, sorted(self.options.items()), name, str(version), about.get("size")))
-            folder = self.cache if self.cache is not None else _cache_folder()
+            folder = self.cache if self.cache is not None else cache_folder()
             copy = folder / hashlib.sha256(key.encode()).hexdigest()[:32] / PurePosixPath(name).name
             if not copy.is_file():
                 copy.parent.mkdir(parents=True, exist_ok=True)
@@ -299,6 +299,7 @@ def _passes(error: Exception) -> bool:
     return isinstance(error, TimeoutError) or type(error).__module__.split(".")[0] in _CLIENTS
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """The user's cache folder of this program; XDG_CACHE_HOME moves it."""
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(home) / "open-elsa"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,14 +14,16 @@ from typing import Any
 import numpy as np
 
 from open_elsa.errors import AudioError, ConfigError, DataError
-from open_elsa.scenes import attributes, material, noise
+from open_elsa.scenes import attributes, material, noise, places
+from open_elsa.scenes.cluster import RayCluster
 from open_elsa.scenes.drawing import Composer, UnusableClip, check_possible
+from open_elsa.scenes.engines import Engine, run
 from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.scene import Clip, Scene
-from open_elsa.scenes.scene_files import PLAIN, RICH, Bank, SetFiles, truths_of
+from open_elsa.scenes.scene_files import PLAIN, RICH, Bank, truths_of
 from open_elsa.scenes.scene_set import SceneSet
 from open_elsa.scenes.scene_words import write_captions
-from open_elsa.scenes.workers import run
+from open_elsa.scenes.set_files import SetFiles, refuse
 
 __all__ = ["Progress", "SceneProgress", "SceneRecipe", "SceneSet", "make_scenes", "write_captions"]
 
@@ -54,34 +57,40 @@ def make_scenes(
     recipe: SceneRecipe | None = None,
     max_problems: int | None = DEFAULT_MAX_PROBLEMS,
     workers: int = 1,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> SceneSet:
     """Make a set of scenes in `folder`, or go on with one that was interrupted; the bytes are the same either way.
 
-    Say how many: `scenes` in all (clips and responses take turns in a shuffled order), `per_clip` for each clip, or
-    `pairs` of (clip id, response id), one scene each, for evaluation sets. A clip that cannot be read is skipped with
-    its path in `SceneSet.problems`; more than `max_problems` of them raise DataError, as do ids that do not exist and
-    a folder that holds another set. Until a set is finished, going on also takes in clips mended in the meantime.
-    workers: processes; any number of them makes the same bytes.
+    `folder` may be a URL that fsspec knows, as may the places of the clips and the bank. Say how many: `scenes` in all
+    (clips and responses take turns in a shuffled order), `per_clip` for each clip, or `pairs` of (clip id, response
+    id), one scene each, for evaluation sets. A clip that cannot be read is skipped with its path in
+    `SceneSet.problems`; more than `max_problems` of them raise DataError, as do ids that do not exist and a folder that
+    holds another set. Until a set is finished, going on also takes in clips mended in the meantime.
+    workers: processes; engine: a cluster instead (see `engines`). Any number of them makes the same bytes.
     """
-    if workers < 1:
-        raise ConfigError(f"scenes need at least one worker, got {workers}")
+    engine = workers if engine is None else engine
+    if workers < 1 or (isinstance(engine, int) and engine < 1):
+        raise ConfigError(f"scenes need at least one worker, got {engine}")
     recipe = recipe or SceneRecipe()
     plan = _Plan.of(clips, bank, scenes, per_clip, pairs, seed, recipe)
-    files = SetFiles(Path(folder), PLAIN if recipe.plain else RICH)
+    files = SetFiles(folder, PLAIN if recipe.plain else RICH)
     if not recipe.plain:
         check_possible(recipe, plan.clips, bank, truths_of(bank))
     if files.begin(plan.description(), PART_SCENES):
         return SceneSet.open(folder, bank=bank)
     started, done, made = time.monotonic(), 0, 0
     parts = range(-(-plan.total // PART_SCENES))
-    for part, (problems, fresh) in run(_Maker, (plan, bank, files, PART_SCENES), _Maker.part, parts, workers):
-        files.refuse(problems, max_problems)
+    needed = _needed(plan, bank) if isinstance(engine, RayCluster) else ()
+    failed: dict[str, str] = {}
+    for part, (problems, fresh) in run(_Maker, (plan, bank, files, PART_SCENES, needed), _Maker.part, parts, engine):
+        failed.update(problems)
+        refuse(failed, max_problems)
         size = min(PART_SCENES, plan.total - part * PART_SCENES)
         done, made = done + size, made + size * fresh
         if progress is not None:
             progress(SceneProgress(done, plan.total, made / max(time.monotonic() - started, 1e-9)))
-    files.finish(plan.description(), clips, bank, plan.recordings.folder if plan.recordings else None)
+    files.finish(plan.description(), len(parts), clips, bank, plan.recordings.folder if plan.recordings else None)
     return SceneSet.open(folder, bank=bank)
 
 
@@ -176,10 +185,24 @@ _EMPTY = np.zeros(0, dtype=np.int64)
 _rounds: dict[int, tuple[tuple[int, ...], np.ndarray[Any, Any]]] = {}
 
 
+def _needed(plan: _Plan, bank: Bank) -> tuple[Path, ...]:
+    """The folders of this machine that a node must have, too: those that are here and no URL."""
+    rooms = None if getattr(bank, "url", None) else getattr(bank, "folder", None)
+    ambience = None if plan.recordings is None else plan.recordings.folder
+    known = (places.folder_of([c.path for c in plan.clips]), rooms, ambience)
+    return tuple(Path(p) for p in known if p is not None and not places.is_url(p) and Path(p).is_dir())
+
+
 class _Maker:
     """Makes rows; holds what was measured of the clips, and which of them are broken."""
 
-    def __init__(self, plan: _Plan, bank: Bank, files: SetFiles, part_scenes: int) -> None:
+    def __init__(self, plan: _Plan, bank: Bank, files: SetFiles, part_scenes: int, needed: Sequence[Path] = ()) -> None:
+        if absent := next((folder for folder in needed if not folder.is_dir()), None):
+            # a clip that is nowhere to be found would be left out of the set, as if it were broken
+            raise DataError(
+                f"{socket.gethostname()} has no {absent}: all nodes must reach the clips and the rooms; give URLs, or "
+                "folders that they share"
+            )
         self.plan, self.truths, self.files, self.part_scenes = plan, truths_of(bank), files, part_scenes
         self.profiles: material.Cache[material.Profile | str] = material.Cache(20_000)
         self._problems: dict[str, str] = {}

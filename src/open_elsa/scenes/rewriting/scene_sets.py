@@ -14,7 +14,7 @@ from open_elsa.errors import DataError
 from open_elsa.scenes.rewriting.prompts import TEMPLATE
 from open_elsa.scenes.rewriting.rewriter import RewriteReport
 from open_elsa.scenes.scene import SpatialCaption
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.store import Store
 
 if TYPE_CHECKING:
     from open_elsa.scenes.scene_set import SceneSet
@@ -44,6 +44,8 @@ def captions_of(scenes: SceneSet) -> list[SpatialCaption]:
 def save(scenes: SceneSet, report: RewriteReport, settings: Mapping[str, Any]) -> Path:
     """Write the captions of a report, made from `captions_of(scenes)`, beside the scenes; returns the file's path.
 
+    Where the scenes are at a URL, the path is of a copy on this machine.
+
     settings: what they were made with (model, seed and the like), kept in the file. Raises DataError when the report is
     of other scenes.
     """
@@ -56,17 +58,18 @@ def save(scenes: SceneSet, report: RewriteReport, settings: Mapping[str, Any]) -
     ]
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     table = table.replace_schema_metadata({"made": json.dumps({"template": TEMPLATE, **settings}, sort_keys=True)})
-    path = Path(scenes.folder) / FILE
-    write_whole(path, lambda p: pq.write_table(table, p, compression="zstd"))
-    return path
+    store = Store(scenes.folder)
+    store.write_whole(FILE, lambda p: pq.write_table(table, p, compression="zstd"))
+    return store.fetch(FILE)
 
 
-def load(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def load(folder: Path | str, rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Rewritten captions of a set's rows, in their order; raises DataError where they are missing or of another set."""
-    path = folder / FILE
+    store = Store(folder)
     again = "run `elsa captions rewrite` on this folder"
-    if not path.is_file():
+    if not store.exists(FILE):
         raise DataError(f"{folder} has no rewritten captions ({FILE}); {again}")
+    path = store.fetch(FILE)
     try:
         found = {(r["scene"], r["number"]): r["text"] for r in pq.read_table(path, schema=SCHEMA).to_pylist()}
     except (OSError, pa.ArrowInvalid) as error:
