@@ -99,7 +99,7 @@ def test_what_cannot_be_imported_is_one_line_and_leaves_nothing(run: Run, tmp_pa
     (tmp_path / "text.sofa").write_text("no")
     (tmp_path / "x").mkdir()
     for words, said, code in (
-        ((), "FILE", 2),
+        ((), "name at least one SOFA file or folder", 2),
         ((source,), "--convention", 2),
         ((source, "--convention", "b-format"), "b-format", 1),
         ((hall,), "does not say what its 4 channels are", 1),
