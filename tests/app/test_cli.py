@@ -95,7 +95,7 @@ def test_top_level(run: Run) -> None:
     [
         (("serch",), "did you mean search?"),
         (("rooms",), "needs one of: make"),
-        (("scenes", "burn"), "make or export, not 'burn'"),
+        (("scenes", "burn"), "make or export or report, not 'burn'"),
         (("search", "x"), "INDEX"),
         (("search", "x", "y", "--kk", "3"), "--kk"),
         (("search", "x", "y", "-k", "many"), "many"),
