@@ -70,7 +70,7 @@ def test_sofa_files_become_rooms_for_scenes(run: Run, tmp_path: Path) -> None:
     assert bank.ids == ["hall/000000", "hall/000001", "st.mary/000000", "st.mary/000001"]
     assert bank[0].position.azimuth_deg == pytest.approx(90) and bank[0].floor_area_m2 == 85
     # as from Python
-    alone = responses.import_sofa(files[0], tmp_path / "hall", convention="ambix", floor_area_m2=85)
+    alone = responses.import_sofa(files[0], tmp_path / "hall", convention="ambix", floor_area_m2=85.0)
     for path in alone.iterdir():
         assert path.read_bytes() == (tmp_path / "rooms" / "hall" / path.name).read_bytes()
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_imported_is_one_line_and_leaves_nothing(run: Run, tmp_pa
     (tmp_path / "text.sofa").write_text("no")
     (tmp_path / "x").mkdir()
     for words, said, code in (
-        ((), "name at least one SOFA file or folder", 2),
+        ((), "at least one", 2),
         ((source,), "--convention", 2),
         ((source, "--convention", "b-format"), "b-format", 1),
         ((hall,), "does not say what its 4 channels are", 1),

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import machine
@@ -22,10 +24,10 @@ from open_elsa.scenes.drawing import check_possible
 from open_elsa.scenes.export import PEAK
 from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.scene import Clip
-from open_elsa.scenes.scene_files import PLAIN, RICH, Bank, truths_of
+from open_elsa.scenes.scene_files import Bank, truths_of
 from open_elsa.scenes.scene_set import SceneSet
 from open_elsa.scenes.set_files import SetFiles
-from open_elsa.scenes.synthesis import PART_SCENES, _Maker, _Plan
+from open_elsa.scenes.synthesis import PART_SCENES, _Maker, _Plan, make_scenes
 from open_elsa.sound import audio
 
 Clock = Callable[[], float]
@@ -177,34 +179,30 @@ def measure_scenes(
     plan = _Plan.of(clips, bank, scenes, per_clip, None, seed, recipe)
     if not recipe.plain:
         check_possible(recipe, plan.clips, bank, truths_of(bank))
+    rows, looked, drawn = _draw(plan, bank, seconds / 3.0, clock)
     with tempfile.TemporaryDirectory(prefix="elsa-plan-") as folder:
-        files, parts = SetFiles(folder, PLAIN if recipe.plain else RICH), Path(folder) / "parts"
-        files.begin(plan.description(), PART_SCENES)
-        rows, looked, drawn = _draw(plan, bank, files, seconds / 3.0, clock)
-        files.write_part(0, [], {})
-        empty = _size(parts)
-        files.write_part(0, rows, {})
-        drawn = replace(drawn, bytes=_size(parts) - empty)
-        files.finish(plan.description(), 1, clips, bank, plan.recordings.folder if plan.recordings else None)
-        made = SceneSet.open(folder, bank=bank)
+        pairs = [(clips[c].id, bank.ids[r]) for c, r in map(plan.choose, range(looked.tried))]
+        made = make_scenes(
+            Path(folder) / "scenes", clips, bank, pairs=pairs, seed=seed, recipe=recipe, max_problems=None
+        )
         rendered, written = _render(made, Path(folder), seconds * 2.0 / 3.0, clock)
-        return SceneRates(
-            clips=looked,
-            rows=drawn,
-            rendered=rendered,
-            written=written,
-            scene_s=float(np.mean([row["scene"].duration_s for row in rows])),
-            sources=float(np.mean([max(1, len(row["scene"].sources)) for row in rows])),
-            clips_held=_Maker(plan, bank, files, PART_SCENES).profiles.size,
-            machine=machine.described(),
-        ), plan.total
+        size = _bytes_of_rows(made)
+    return SceneRates(
+        clips=looked.clips,
+        rows=replace(drawn, bytes=size),
+        rendered=rendered,
+        written=written,
+        scene_s=float(np.mean([row["scene"].duration_s for row in rows])),
+        sources=float(np.mean([max(1, len(row["scene"].sources)) for row in rows])),
+        clips_held=looked.held,
+        machine=machine.described(),
+    ), plan.total
 
 
-def _draw(
-    plan: _Plan, bank: Bank, files: SetFiles, seconds: float, clock: Clock
-) -> tuple[list[dict[str, Any]], Measured, Measured]:
+def _draw(plan: _Plan, bank: Bank, seconds: float, clock: Clock) -> tuple[list[dict[str, Any]], _Looked, Measured]:
     """Rows of the first scenes; looking at their clips, and drawing the rows once those are known."""
-    first = _Maker(plan, bank, files, PART_SCENES)
+    nowhere = SetFiles(Path())  # rows are drawn, not written
+    first = _Maker(plan, bank, nowhere, PART_SCENES)
     rows: list[dict[str, Any]] = []
     start, spent, tried = clock(), 0.0, 0
     while tried < min(plan.total, MOST_ROWS) and (spent < seconds or not rows):
@@ -215,14 +213,34 @@ def _draw(
     if not rows:
         path, reason = next(iter(first.take_problems().items()))
         raise DataError(f"none of the first {tried} scenes can be made; the first reason: {path}: {reason}")
-    again = _Maker(plan, bank, files, PART_SCENES)  # that has decoded nothing, but knows the clips
+    again = _Maker(plan, bank, nowhere, PART_SCENES)  # that has decoded nothing, but knows the clips
     again.profiles = first.profiles
     start = clock()
     for index in range(tried):
         again.row(index)
     drawn = clock() - start
-    looked = len({clip for row in rows for clip in _clips_of(row)})
-    return rows, Measured(looked, max(0.0, spent - drawn)), Measured(len(rows), drawn)
+    clips = len({clip for row in rows for clip in _clips_of(row)})
+    looked = _Looked(tried, Measured(clips, max(0.0, spent - drawn)), first.profiles.size)
+    return rows, looked, Measured(len(rows), drawn)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """Scenes that were tried, the clips that were looked at for them, and how many a process remembers."""
+
+    tried: int
+    clips: Measured
+    held: int
+
+
+def _bytes_of_rows(made: SceneSet) -> int:
+    """Bytes that the rows of a set take, without those that a file without rows has."""
+    sizes = []
+    for table in (made.table, made.table.slice(0, 0)):
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        sizes.append(sink.getvalue().size)
+    return int(sizes[0] - sizes[1])
 
 
 def _clips_of(row: Mapping[str, Any]) -> list[str]:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from open_elsa.errors import AudioError, ConfigError, DataError
+from open_elsa.errors import AudioError, ConfigError
 from open_elsa.scenes.export import PEAK
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_counts import (
@@ -29,7 +28,6 @@ from open_elsa.scenes.scene_counts import (
     source_columns,
     words_counted,
 )
-from open_elsa.scenes.set_files import SCENES, SetFiles
 from open_elsa.sound.loudness import integrated_lufs
 
 if TYPE_CHECKING:
@@ -179,7 +177,7 @@ def report(
     """
     if min(rendered, pictured, seed) < 0:
         raise ConfigError(f"a report renders 0 scenes or more, with a seed >= 0: {rendered}, {pictured}, {seed}")
-    table = _table(scenes)
+    table = scenes.table
     sources = source_columns(table)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     chosen = rng.permutation(len(scenes))[: max(rendered, pictured)]
@@ -209,14 +207,6 @@ def report(
         loudness=loudness,
         sheet=tuple(sheet),
     )
-
-
-def _table(scenes: SceneSet) -> pa.Table:
-    path = SetFiles(scenes.folder).store.fetch(SCENES)
-    try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path} cannot be read ({error}); make the scenes again") from error
 
 
 def _responses(table: pa.Table) -> Any:

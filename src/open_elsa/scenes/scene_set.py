@@ -73,14 +73,20 @@ class SceneSet:
         return cls(files.folder, manifest, bank, root, rewritten)
 
     @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
+    def table(self) -> pa.Table:
+        """The scenes as they are stored, one row each (pyarrow); raises DataError when that is damaged."""
         path = SetFiles(self.folder).store.fetch(SCENES)
         try:
-            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+            table = pq.read_table(path)
         except (OSError, pa.ArrowInvalid) as error:
             raise DataError(f"{path} cannot be read ({error}); make the scenes again") from error
-        if len(rows) != self.manifest["made"]:
-            raise DataError(f"{path} has {len(rows)} scenes, set.json says {self.manifest['made']}; make them again")
+        if len(table) != self.manifest["made"]:
+            raise DataError(f"{path} has {len(table)} scenes, set.json says {self.manifest['made']}; make them again")
+        return table
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.table.to_pylist()
         if self.rewritten:
             from open_elsa.scenes.rewriting import scene_sets
 
