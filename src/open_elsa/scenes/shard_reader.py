@@ -232,9 +232,11 @@ def check_shards(
     shards = manifest["shards"]
     for number, shard in enumerate(shards):
         size = store.size(shard["name"])
-        if size != shard["bytes"]:
-            broken[shard["name"]] = "is missing" if size is None else f"has {size} bytes, not {shard['bytes']}"
-        elif size is not None and not sizes_only and _sha256(store, shard["name"], size) != shard["sha256"]:
+        if size is None:
+            broken[shard["name"]] = "is missing"
+        elif size != shard["bytes"]:
+            broken[shard["name"]] = f"has {size} bytes, not {shard['bytes']}"
+        elif not sizes_only and _sha256(store, shard["name"], size) != shard["sha256"]:
             broken[shard["name"]] = "holds other bytes than were written"
         if progress is not None:
             progress(number + 1, len(shards))
