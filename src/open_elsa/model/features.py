@@ -44,7 +44,7 @@ class TaggerLogMel(nn.Module):
             w = w.float()
             emphasised = w[:, 1:] - 0.97 * w[:, :-1]
             padded = nn.functional.pad(emphasised.unsqueeze(1), (512, 512), mode="reflect").squeeze(1)
-            frames = padded.unfold(-1, 1024, 320).split(_FRAMES, dim=1)
+            frames = torch.split(padded.unfold(-1, 1024, 320), _FRAMES, dim=1)
             bands = torch.cat([self._band_powers(part) for part in frames], 1).transpose(1, 2).contiguous()
             return ((bands + 1e-5).log() + 4.5).div(5.0).unsqueeze(1)
 

@@ -160,7 +160,7 @@ def _one_by_one(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # (b, c, t * m), a view of channels last
     weight = convolution.weight.flatten(1).expand(len(x), -1, -1)
     assert convolution.bias is not None
-    return torch.baddbmm(convolution.bias[:, None], weight, pixels).unflatten(2, x.shape[2:])
+    return torch.baddbmm(convolution.bias[:, None], weight, pixels).reshape(len(x), -1, *x.shape[2:])
 
 
 class _TimeBlock(nn.Module):
