@@ -76,7 +76,7 @@ def plain_features(sound: Tensor, front_end: SmallFrontEnd) -> Features:
     level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)
     ratio = torch.log((velocity + energy * 1e-3) / (pressure + energy * 1e-3))
     rows = [*(cross.real @ bank / energy), *(cross.imag @ bank / energy), 0.25 * (level - level.mean()), 0.25 * ratio]
-    return Features(log_mel[None, None], torch.stack(rows)[None])
+    return Features(log_mel[None, None].float(), torch.stack(rows)[None].float())
 
 
 def test_the_quick_way_says_what_the_plain_way_says(model: Embedder) -> None:
@@ -84,7 +84,7 @@ def test_the_quick_way_says_what_the_plain_way_says(model: Embedder) -> None:
     noise = np.random.default_rng(3).normal(0, 0.1, (2, 96_000)).astype(np.float32)
     bursts = noise * np.exp(-(np.arange(96_000) % 24_000) / 6000).astype(np.float32)
     sound = foa.encode(bursts[0], 70, 20) + foa.encode(bursts[1], -120) + 0.01 * noise[[0, 1, 1, 0]]
-    plain = checkpoints.load().double()
+    plain = checkpoints.load()
     plain.spatial.training = True  # planes stay as they are; there is no dropout, and its parts keep their statistics
     with torch.inference_mode():
         features = plain_features(torch.from_numpy(audio.resample(sound, 48000, 32000)), plain.front_end)

@@ -20,7 +20,7 @@ from open_elsa.model.features import band_spans, band_sums
 N_FFT = 1024
 HOP = 320  # 10 ms at 32 kHz
 _EPS = 1e-8
-_FRAMES = 128  # of the STFT at a time: what is made of them stays in the processor's cache
+_FRAMES = 64  # of the STFT at a time: what is made of them stays in the processor's cache
 
 
 #: STFT bins of the whole sound's mean intensity: 125 Hz to 8.1 kHz at 32 kHz; above, arrays alias.
