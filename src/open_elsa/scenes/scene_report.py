@@ -312,8 +312,8 @@ def log_mel(samples: Float32, sample_rate: int) -> Float32:
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:-size:hop]
     power = np.square(np.abs(np.fft.rfft(frames * np.hanning(size).astype(np.float32), axis=1)))
     top = min(MEL_HIGH_HZ, sample_rate / 2)
-    lowest, highest = (2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (MEL_LOW_HZ, top))
-    mels = np.linspace(lowest, highest, MEL_BANDS + 2)
+    low, high = (2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (MEL_LOW_HZ, top))
+    mels = np.linspace(low, high, MEL_BANDS + 2)
     edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
     hertz = np.fft.rfftfreq(size, 1.0 / sample_rate)
     rise = (hertz - edges[:-2, None]) / np.diff(edges)[:-1, None]
