@@ -20,7 +20,7 @@ from open_elsa.model.features import band_spans, band_sums
 N_FFT = 1024
 HOP = 320  # 10 ms at 32 kHz
 _EPS = 1e-8
-_FRAMES = 64  # of the STFT at a time: what is made of them stays in the processor's cache
+_FRAMES = 128  # of the STFT at a time: what is made of them stays in the processor's cache
 
 
 class MelIntensity(nn.Module):
@@ -45,6 +45,8 @@ class MelIntensity(nn.Module):
 
     def forward(self, audio: Float[Tensor, "b 4 n"]) -> Float[Tensor, "b 8 t m"]:
         """Features of a batch; sounds shorter than one window are padded with zeros by the STFT."""
+        if len(audio) == 1:
+            return self._one(audio[0]).unsqueeze(0)
         return torch.stack([self._one(sound) for sound in audio])  # sound by sound: the working set stays in cache
 
     def _one(self, sound: Float[Tensor, "4 n"]) -> Float[Tensor, "8 t m"]:
@@ -64,9 +66,9 @@ class MelIntensity(nn.Module):
         active = (real[:1] * real[1:]).addcmul_(imag[:1], imag[1:])  # Re{W* (Y, Z, X)}
         reactive = (real[:1] * imag[1:]).addcmul_(imag[:1], real[1:], value=-1)  # Im{W* (Y, Z, X)}
         power = real.square().addcmul_(imag, imag)
-        velocity = power[1:].sum(0, keepdim=True)
-        sums = band_sums(torch.cat([active, reactive, power[:1], velocity]), self.bank, self.spans)
-        return sums[[2, 0, 1, 5, 3, 4, 6, 7]]  # x y z of ACN's Y, Z, X
+        power[1].add_(power[2]).add_(power[3])  # of W, of the velocity
+        sums = [band_sums(x, self.bank, self.spans) for x in (active, reactive, power[:2])]
+        return torch.cat(sums)[[2, 0, 1, 5, 3, 4, 6, 7]]  # x y z of ACN's Y, Z, X
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
