@@ -59,10 +59,13 @@ def test_nothing_is_imported_that_embedding_does_not_need() -> None:
     assert found.strip() == "[]"
 
 
-def plain_features(sound: Tensor, front_end: SmallFrontEnd) -> Features:
-    """Both transforms of (4, n) at 32 kHz by their formulas alone, in float64, every product of the mel banks."""
-    x = sound.double()
-    emphasised = x[0, 1:] - 0.97 * x[0, :-1]
+def plain_features(sound: Tensor, front_end: SmallFrontEnd, heard: Tensor) -> Features:
+    """Both transforms of (4, n) at 32 kHz by their formulas alone, in float64, every product of the mel banks.
+
+    heard: (n,) what the semantic encoder hears.
+    """
+    x, heard = sound.double(), heard.double()
+    emphasised = heard[1:] - 0.97 * heard[:-1]
     window = front_end.log_mel.window.double()
     spectrum = torch.stft(emphasised, 1024, 320, 800, window, pad_mode="reflect", return_complex=True)
     log_mel = ((front_end.log_mel.mel.double() @ spectrum.abs().square() + 1e-5).log() + 4.5) / 5
@@ -76,7 +79,10 @@ def plain_features(sound: Tensor, front_end: SmallFrontEnd) -> Features:
     level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)
     ratio = torch.log((velocity + energy * 1e-3) / (pressure + energy * 1e-3))
     rows = [*(cross.real @ bank / energy), *(cross.imag @ bank / energy), 0.25 * (level - level.mean()), 0.25 * ratio]
-    return Features(log_mel[None, None].float(), torch.stack(rows)[None].float())
+    single = [*cross.real, *cross.imag, w[0].abs().square(), xyz.abs().square().sum(0)]
+    bins = torch.stack([x[:, 4:260].sum(0) for x in single])  # 125 Hz to 8.1 kHz
+    bins = bins / (bins[6].mean() + 1e-12)
+    return Features(*(x.float()[None] for x in (log_mel[None], torch.stack(rows), bins)))
 
 
 def test_the_quick_way_says_what_the_plain_way_says(model: Embedder) -> None:
@@ -87,8 +93,11 @@ def test_the_quick_way_says_what_the_plain_way_says(model: Embedder) -> None:
     plain = checkpoints.load()
     plain.spatial.training = True  # planes stay as they are; there is no dropout, and its parts keep their statistics
     with torch.inference_mode():
-        features = plain_features(torch.from_numpy(audio.resample(sound, 48000, 32000)), plain.front_end)
-        wanted = plain.encode_features(features, torch.tensor([True])).embedding
+        x, spatial = torch.from_numpy(audio.resample(sound, 48000, 32000)), torch.tensor([True])
+        u = plain.encode_features(plain_features(x, plain.front_end, x[0]), spatial).direction[0]
+        ahead = u[0] * x[3] + u[1] * x[1] + u[2] * x[2]
+        features = plain_features(x, plain.front_end, 0.65 * x[0] + 0.35 * ahead)
+        wanted = plain.encode_features(features, spatial).embedding
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

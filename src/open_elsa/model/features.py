@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from open_elsa.errors import AudioError
 
-_FRAMES = 64  # of an STFT at a time: what is made of them stays in the processor's cache
+_FRAMES = 128  # of an STFT at a time: what is made of them stays in the processor's cache
 
 
 class TaggerLogMel(nn.Module):
@@ -45,11 +45,12 @@ class TaggerLogMel(nn.Module):
             emphasised = w[:, 1:] - 0.97 * w[:, :-1]
             padded = nn.functional.pad(emphasised.unsqueeze(1), (512, 512), mode="reflect").squeeze(1)
             frames = torch.split(padded.unfold(-1, 1024, 320), _FRAMES, dim=1)
-            bands = torch.cat([self._band_powers(part) for part in frames], 1).transpose(1, 2).contiguous()
+            window = nn.functional.pad(self.window, (112, 112))
+            bands = torch.cat([self._band_powers(part * window) for part in frames], 1).transpose(1, 2).contiguous()
             return ((bands + 1e-5).log() + 4.5).div(5.0).unsqueeze(1)
 
     def _band_powers(self, frames: Float[Tensor, "b t 1024"]) -> Float[Tensor, "b t 128"]:
-        spectrum = torch.fft.rfft(frames * nn.functional.pad(self.window, (112, 112)))
+        spectrum = torch.fft.rfft(frames)
         return band_sums(spectrum.real.square() + spectrum.imag.square(), self.mel.T, self.spans)
 
 

@@ -20,7 +20,7 @@ from open_elsa.model.features import band_spans, band_sums
 N_FFT = 1024
 HOP = 320  # 10 ms at 32 kHz
 _EPS = 1e-8
-_FRAMES = 64  # of the STFT at a time: what is made of them stays in the processor's cache
+_FRAMES = 128  # of the STFT at a time: what is made of them stays in the processor's cache
 
 
 #: STFT bins of the whole sound's mean intensity: 125 Hz to 8.1 kHz at 32 kHz; above, arrays alias.
@@ -84,10 +84,11 @@ class MelIntensity(nn.Module):
         active = (real[:1] * real[1:]).addcmul_(imag[:1], imag[1:])  # Re{W* (Y, Z, X)}
         reactive = (real[:1] * imag[1:]).addcmul_(imag[:1], real[1:], value=-1)  # Im{W* (Y, Z, X)}
         power = real.square().addcmul_(imag, imag)
-        velocity = power[1:].sum(0, keepdim=True)
-        cells = torch.cat([active, reactive, power[:1], velocity])
+        power[1].add_(power[2]).add_(power[3])  # of W, of the velocity
+        parts = (active, reactive, power[:2])
         order = [2, 0, 1, 5, 3, 4, 6, 7]  # x y z of ACN's Y, Z, X
-        return band_sums(cells, self.bank, self.spans)[order], cells[..., COMB].sum(1)[order]
+        bands = torch.cat([band_sums(x, self.bank, self.spans) for x in parts])[order]
+        return bands, torch.cat([x[..., COMB].sum(1) for x in parts])[order]
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
