@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from open_elsa.errors import ConfigError, DataError
+from open_elsa.scenes import material
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.planning import (
     Measured,
@@ -108,11 +109,15 @@ def test_scenes_are_measured_until_the_time_is_up(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     recipe = SceneRecipe(duration_s=0.5)
+    looked: list[str] = []
+    real = material.profile
+    monkeypatch.setattr(material, "profile", lambda path: looked.append(path) or real(path))
     rates, total = measure_scenes(clips, bank, scenes=890_038, recipe=recipe, seconds=18.0, clock=ticking)
     assert total == 890_038 and rates.scene_s == 0.5 and rates.sources == 1.0
     # six rows in the six seconds of rows; drawing them again took one tick, looking at three clips the other five
     assert rates.rows.n == 6 and rates.rows.seconds == 1.0
     assert (rates.clips.n, rates.clips.seconds) == (3, 5.0)
+    assert len(looked) == 6  # once for the rows, once for the set that is rendered, never when they are drawn again
     # a tick for rendering and one for writing a scene; no more scenes than rows
     assert (rates.rendered.n, rates.rendered.seconds, rates.written.seconds) == (6, 6.0, 6.0)
     assert 100 < rates.rows.each_bytes < 5000

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.scenes import scene_counts
+from open_elsa.scenes import scene_counts, scene_report
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.export import PEAK
 from open_elsa.scenes.microphone import MicrophoneRanges
@@ -135,6 +135,14 @@ def test_loudness_and_the_sheet_are_those_of_the_rendered_scenes(plain: SceneSet
         s for p in busy.report(rendered=12, pictured=12).sheet for s in p.sources if s.to_azimuth_deg is not None
     )
     assert walk.to_distance_m is not None and walk.to_distance_m > 0
+
+
+def test_what_an_export_turns_down_need_not_clip(plain: SceneSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene_report, "PEAK", 0.05)
+    peaks = [np.abs(plain.render(i)).max() for i in range(len(plain))]
+    loud = plain.report(rendered=100).loudness
+    assert loud.clipping == 0 and loud.turned_down == sum(p > 0.05 for p in peaks) > 0
+    assert loud.lowest_gain_db == pytest.approx(20 * math.log10(0.05 / max(peaks)), abs=1e-3)
 
 
 def test_a_scene_beyond_full_scale_is_counted(tmp_path: Path, clips: list[Clip], bank: RoomBank) -> None:

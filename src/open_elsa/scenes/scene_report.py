@@ -149,6 +149,7 @@ class SceneReport:
         walking = f", {100 * self.walking:.0f} % of the sources walk" if self.walking else ""
         several = f"; {count.mean:.2g} sources a scene{walking}" if count and (count.most > 1 or walking) else ""
         captions, loud = self.captions, self.loudness
+        down = f", by {-loud.lowest_gain_db:.1f} dB at most" if loud.turned_down else ""
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in captions.granularity.items() if share)
         lines = [
             f"{self.scenes} scenes, {self.hours:.2f} hours; {self.clips_used} of {self.clips} clips in "
@@ -156,7 +157,7 @@ class SceneReport:
             "from 5th to 95th percentile: " + ", ".join(ranges),
             f"{captions.captions} captions, {captions.distinct} different, of {captions.vocabulary} words; {shares}",
             f"loudness of {loud.rendered} rendered scenes: {loud.lufs.median:.1f} LUFS in the middle, {loud.clipping} "
-            f"would clip, an export turns {loud.turned_down} down, by {abs(loud.lowest_gain_db):.1f} dB at most",
+            f"would clip, an export turns {loud.turned_down or 'none'} down{down}",
             "licences of the clips: " + ", ".join(f"{x.name} {x.clips}" for x in self.licences),
         ]
         if self.dropped:
