@@ -15,8 +15,9 @@ import numpy as np
 
 from open_elsa.errors import AudioError, ConfigError, DataError
 from open_elsa.scenes import attributes, material, noise, places
+from open_elsa.scenes.cluster import RayCluster
 from open_elsa.scenes.drawing import Composer, UnusableClip, check_possible
-from open_elsa.scenes.engines import Engine, RayCluster, run
+from open_elsa.scenes.engines import Engine, run
 from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.scene import Clip, Scene
 from open_elsa.scenes.scene_files import PLAIN, RICH, Bank, truths_of
@@ -187,8 +188,9 @@ _rounds: dict[int, tuple[tuple[int, ...], np.ndarray[Any, Any]]] = {}
 def _needed(plan: _Plan, bank: Bank) -> tuple[Path, ...]:
     """The folders of this machine that a node must have, too: those that are here and no URL."""
     rooms = None if getattr(bank, "url", None) else getattr(bank, "folder", None)
-    known = (places.folder_of([c.path for c in plan.clips]), rooms, plan.recordings and plan.recordings.folder)
-    return tuple(Path(p) for p in known if p is not None and not places.is_url(p) and Path(p).is_dir())
+    ambience = None if plan.recordings is None else plan.recordings.folder
+    known = [str(p) for p in (places.folder_of([c.path for c in plan.clips]), rooms, ambience) if p is not None]
+    return tuple(Path(p) for p in known if not places.is_url(p) and Path(p).is_dir())
 
 
 class _Maker:
