@@ -1,5 +1,5 @@
-"""How long loading and embedding take, the latter as a ratio to CLAP's audio tower on the same clip in the same run;
-and whether the same sound gives the same vector in another process and in a batch.
+"""How long loading, the front end and embedding take, the last as a ratio to CLAP's audio tower on the same clip in
+the same run; and whether the same sound gives the same vector in another process and in a batch.
 
 Run: python benchmarks/embed.py [--model FOLDER] [--threads 2] [--rounds 15] [--out results]
 
@@ -59,7 +59,11 @@ def main() -> None:
     options = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(options.threads)
-    found = [fresh_process(options.model, options.runs), compare(options.model, options.threads, options.rounds)]
+    found = [
+        fresh_process(options.model, options.runs),
+        compare(options.model, options.threads, options.rounds),
+        front_end(options.model, options.rounds),
+    ]
     metrics = {name: value for part, _ in found for name, value in part.items()} | together(options.model)
     intervals = {name: value for _, part in found for name, value in part.items()}
     for name, value in metrics.items():
@@ -128,6 +132,29 @@ def compare(model: str, threads: int, rounds: int) -> Measured:
     return medians(times)
 
 
+def front_end(model: str, rounds: int) -> Measured:
+    """Median milliseconds of the features (STFTs, log-mel, intensity) of ten seconds at its rate, on one core."""
+    import torch
+
+    import open_elsa
+
+    elsa = open_elsa.load(model or None)
+    noise = np.random.default_rng(0).standard_normal((1, 4, int(SECONDS * elsa.sample_rate))).astype(np.float32)
+    sound = torch.from_numpy(0.1 * noise)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    times = []
+    try:
+        with torch.inference_mode():
+            for _ in range(rounds + 2):
+                start = time.perf_counter()
+                elsa.model.front_end(sound)
+                times.append(1000 * (time.perf_counter() - start))
+    finally:
+        torch.set_num_threads(threads)
+    return medians({"front_end_ms": times[2:]})
+
+
 def clap(mono: np.ndarray) -> tuple[Callable[[], Any], Callable[[], Any]]:  # type: ignore[type-arg]
     """ClapModel's audio tower from samples, and from ready features; both as callables."""
     import torch
@@ -165,8 +192,9 @@ def save(metrics: dict[str, float], intervals: dict[str, Interval], options: arg
             f"One {SECONDS:g} s ambisonic clip at {RATE} Hz from memory to its vector, batch of one, {options.threads} "
             f"CPU threads ({os.cpu_count()} cores), median of {options.rounds} interleaved rounds. CLAP: "
             "transformers' audio tower with the sizes of laion/clap-htsat-unfused (random weights) and its feature "
-            "extractor on W; its ratio is taken within each round. Load and first embedding: new processes, import "
-            "included, the first not counted. Differences: largest over all numbers of a vector, of the same sound in "
+            "extractor on W; its ratio is taken within each round. Front end: the features of ten seconds already at "
+            "the model's rate, one thread. Load and first embedding: new processes, import included, the first not "
+            "counted. Differences: largest over all numbers of a vector, of the same sound in "
             "those processes, and of 32 sounds (mono and ambisonic, 5 s) alone and in one batch. Intervals: bootstrap."
         ),
         model=identity(open_elsa.load(options.model or None)),

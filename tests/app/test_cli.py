@@ -95,7 +95,7 @@ def test_top_level(run: Run) -> None:
     [
         (("serch",), "did you mean search?"),
         (("rooms",), "needs one of: make"),
-        (("scenes", "burn"), "make or export, not 'burn'"),
+        (("scenes", "burn"), "make or export or check or report, not 'burn'"),
         (("search", "x"), "INDEX"),
         (("search", "x", "y", "--kk", "3"), "--kk"),
         (("search", "x", "y", "-k", "many"), "many"),
@@ -107,6 +107,8 @@ def test_top_level(run: Run) -> None:
         (("check-audio",), "at least one sound file"),
         (("check-audio", "a.wav", "--convention", "wxyz"), "wxyz"),
         (("scenes", "make", "o", "--clips", "c", "--bank", "b"), "--scenes or --per-clip"),
+        (("scenes", "export", "s", "o", "--workers", "2"), "--workers is for shards"),
+        (("scenes", "export", "s", "o", "--per-shard", "2"), "--per-shard is for shards"),
         (("eval",), "name a suite"),
     ],
 )
@@ -275,6 +277,14 @@ def test_making_data(run: Run, sounds: Path, tmp_path: Path) -> None:
     code, out, err = run("scenes", "export", tmp_path / "scenes", tmp_path / "exported", "--json")
     assert code == 0 and json.loads(out)["files"] == 3, err
     assert audio.read(next((tmp_path / "exported").glob("*.flac"))).is_spatial
+    shards = ("scenes", "export", tmp_path / "scenes", tmp_path / "shards", "--format", "shards")
+    code, out, err = run(*shards, "--per-shard", 2, "--bits", 24, "--json")
+    assert code == 0 and json.loads(out)["samples"] == 3 and json.loads(out)["shards"] == 2, err
+    code, out, err = run("scenes", "check", tmp_path / "shards")
+    assert code == 0 and "3 scenes in 2 shards" in out and "complete" in out, err
+    (tmp_path / "shards" / "shard-000001.tar").unlink()
+    code, out, err = run("scenes", "check", tmp_path / "shards", "--json")
+    assert code == 1 and json.loads(out)["broken"] == {"shard-000001.tar": "is missing"}, err
     busy = ("--sources", 2, 2, "--moving-share", 1, "--ambience", "pink", "--ambience-snr-db", 20, 20, "--microphone")
     made = (*made[:2], tmp_path / "busy", *made[3:], "--scenes", 2, "--min-duration-s", 0.5, "--workers", 1)
     code, out, err = run(*made, *busy, "--json")

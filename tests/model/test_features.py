@@ -10,7 +10,15 @@ import torch
 from transformers import ClapFeatureExtractor
 
 from open_elsa.errors import AudioError
-from open_elsa.model.features import ClapLogMel, TaggerLogMel, UnitIntensity, kaldi_mel_bank, repeat_pad
+from open_elsa.model.features import (
+    ClapLogMel,
+    TaggerLogMel,
+    UnitIntensity,
+    band_spans,
+    band_sums,
+    kaldi_mel_bank,
+    repeat_pad,
+)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -48,6 +56,14 @@ def test_kaldi_triangles_peak_at_their_centres() -> None:
     assert bank.min() >= 0
     assert 0.98 < bank.max() <= 1
     assert not bank[:, -1].any()
+
+
+def test_band_sums_leave_out_only_zeros() -> None:
+    bank = kaldi_mel_bank(72, n_fft=1024, sample_rate=32000, min_hz=100, max_hz=15000).T
+    spans = band_spans(bank)
+    x = noise(3, 5, 513)
+    torch.testing.assert_close(band_sums(x, bank, spans), x @ bank, atol=1e-5, rtol=1e-5)
+    assert sum((bins.stop - bins.start) * (bands.stop - bands.start) for bins, bands in spans) < bank.numel() / 3
 
 
 def test_a_tone_lands_in_its_mel_band() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import bank as bank_module
+from open_elsa.scenes import workers
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.rooms import RoomRanges, band_damping, draw_position, predicted_t30
 from open_elsa.scenes.scene import Room
@@ -149,7 +150,7 @@ def test_wrong_folders_and_numbers_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(ThreadPoolExecutor):
-        def __init__(self, workers: int, mp_context: object, initializer: object) -> None:
+        def __init__(self, workers: int, mp_context: object, initializer: object, initargs: object) -> None:
             super().__init__(workers)
 
         def submit(self, *call: Any) -> Future[Any]:  # type: ignore[override]
@@ -157,8 +158,8 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.Mon
             future.set_exception(BrokenProcessPool("a child vanished"))
             return future
 
-    monkeypatch.setattr(bank_module, "ProcessPoolExecutor", Killed)
-    with pytest.raises(DataError, match="fewer workers"):
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Killed)
+    with pytest.raises(DataError, match=r"made the bank .* fewer workers"):
         make_bank(tmp_path, **RECIPE, workers=2)
 
 

@@ -21,7 +21,7 @@ import pytest
 import soundfile
 
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.scenes import mixing, over_time, scene_files, synthesis
+from open_elsa.scenes import mixing, over_time, set_files, synthesis
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.measured import open_measured
 from open_elsa.scenes.microphone import MicrophoneRanges
@@ -251,7 +251,7 @@ def test_a_full_disk_loses_nothing(
     tmp_path: Path, clips: list[Clip], bank: RoomBank, quiet: SceneSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synthesis, "PART_SCENES", 4)
-    real = scene_files.pq.write_table
+    real = set_files.pq.write_table
     writes: list[Any] = []
 
     def full(table: Any, path: Path, **options: Any) -> None:
@@ -261,11 +261,11 @@ def test_a_full_disk_loses_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(table, path, **options)
 
-    monkeypatch.setattr(scene_files.pq, "write_table", full)
+    monkeypatch.setattr(set_files.pq, "write_table", full)
     with pytest.raises(DataError, match=r"No space left on device.*kept"):
         make_scenes(tmp_path / "s", clips, bank, scenes=16, seed=1, recipe=QUIET)
     assert len(list((tmp_path / "s" / "parts").iterdir())) == 2
-    monkeypatch.setattr(scene_files.pq, "write_table", real)
+    monkeypatch.setattr(set_files.pq, "write_table", real)
     assert list(make_scenes(tmp_path / "s", clips, bank, scenes=16, seed=1, recipe=QUIET)) == list(quiet)
 
 
@@ -403,6 +403,8 @@ def test_kill_9_at_twenty_random_moments_then_the_same_bytes(tmp_path: Path, cli
                 process.send_signal(signal.SIGKILL)
                 killed += 1
         if (tmp_path / "cut" / "set.json").exists():  # it got through: what is left of the moments, on a new set
+            with start("cut") as process:  # which may have been killed before it tidied up
+                assert process.wait() == 0
             assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
             shutil.rmtree(tmp_path / "cut")
     with start("cut") as process:

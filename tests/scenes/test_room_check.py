@@ -13,12 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.scenes import room_check, rooms
+from open_elsa.scenes import room_check, room_physics, rooms
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.room_check import check_bank, check_rooms, even_shares, shaped_shares
 from open_elsa.scenes.room_measures import direct_sound, echo_density, gaussian_tail, measure_tail
 from open_elsa.scenes.room_references import (
-    air_per_m,
     diffuse_field,
     image_count,
     image_sources,
@@ -366,7 +365,9 @@ def test_the_ray_tracer_is_a_simulator_whose_direct_sound_is_right() -> None:
     room = replace(ROOM, absorption=(0.98,) * 8)
     made = ray_tracing(room, PLACE, np.random.default_rng(0), RATE)
     gap = made.arrival_s + 0.002
-    found = direct_sound(made.response, RATE, PLACE, made.arrival_s, air_per_m(room), until_s=gap, band_hz=(1500, 6000))
+    found = direct_sound(
+        made.response, RATE, PLACE, made.arrival_s, room_physics.air_per_m(), until_s=gap, band_hz=(1500, 6000)
+    )
     assert found.direction_error_deg < 3.0 and abs(found.delay_error_samples) < 0.3 and abs(found.level_error) < 0.05
     assert made.response.shape[0] == 4 and made.response.dtype == np.float32
     again = ray_tracing(room, PLACE, np.random.default_rng(0), RATE)

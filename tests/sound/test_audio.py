@@ -169,6 +169,24 @@ def test_resampling_keeps_a_tone_its_level_and_its_place() -> None:
     assert audio.resample(out, 16_000, 16_000) is out
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_threads_change_no_bit_of_a_resampled_sound(channels: int) -> None:
+    noise = np.random.default_rng(0).standard_normal((channels, 120_000)).astype(np.float32)
+    out = audio.resample(noise, 48_000, 32_000)
+    for threads in (2, 9):
+        again = audio.resample(noise, 48_000, 32_000, threads=threads)
+        np.testing.assert_array_equal(again, out)
+        assert again.flags.c_contiguous and again.dtype == np.float32
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_sound_keeps_its_samples_when_the_array_changes(channels: int) -> None:
+    mine = tone(channels)
+    sound = audio.as_sound((mine, RATE))
+    mine[:] = 0
+    np.testing.assert_array_equal(sound.samples, tone(channels))
+
+
 def test_resampling_removes_what_the_new_rate_cannot_hold() -> None:
     assert audio.level_dbfs(audio.resample(tone(hz=12_000), 48_000, 16_000)[:, 500:-500]) < -80
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from world import RATE, SOUNDS, PlaneWaves, plane_waves
 
 from open_elsa.errors import DataError
-from open_elsa.model.config import elsa_tiny
+from open_elsa.model.config import SemanticConfig, elsa_tiny
 from open_elsa.scenes import attributes, captions
 from open_elsa.scenes.scene import SpatialWords
 from open_elsa.sound import foa
@@ -43,6 +43,7 @@ def examples(data: TrainData, count: int, **changes: object) -> list[_Example]:
 def equal(a: Batch, b: Batch) -> bool:
     """Byte for byte, NaN equal to NaN."""
     pairs = [(a.features.semantic, b.features.semantic), (a.features.spatial, b.features.spatial)]
+    pairs += [(a.features.bins, b.features.bins)]
     pairs += [(a.targets, b.targets), (a.spatial, b.spatial), (a.facts, b.facts), (a.text_facts, b.text_facts)]
     return a.texts == b.texts and all(x.numpy().tobytes() == y.numpy().tobytes() for x, y in pairs)
 
@@ -183,3 +184,17 @@ def test_examples_are_those_that_the_shipped_model_heard(anechoic: TrainData) ->
     probe = np.random.default_rng(99).standard_normal((4, int(0.8 * RATE)))
     told = [float(np.sum(probe * e.audio)) for e in examples(anechoic, 6, seed=3)]
     assert told == pytest.approx(HEARD, rel=1e-4, abs=1e-4)
+
+
+def test_the_semantic_encoder_learns_from_what_a_beam_towards_the_source_hears(anechoic: TrainData) -> None:
+    faithful = dataclasses.replace(FAITHFUL, tilt_deg=0.0, beam_error_deg=0.0)
+    omni = dataclasses.replace(elsa_tiny(), semantic=SemanticConfig(beam=0.0))
+    wide = dataclasses.replace(elsa_tiny(), semantic=SemanticConfig(beam=0.5))
+    heard, through = (scenes(anechoic, size=8, model=m, augment=faithful)[0] for m in (omni, wide))
+    assert torch.equal(heard.features.spatial, through.features.spatial) and not heard.spatial.all()
+    # sources without a room: a beam that points at them hears what W hears, one that points elsewhere would not
+    torch.testing.assert_close(heard.features.semantic, through.features.semantic, atol=2e-3, rtol=0)
+    astray = dataclasses.replace(faithful, beam_error_deg=60.0)
+    off = scenes(anechoic, size=8, model=wide, augment=astray)[0]
+    difference = (off.features.semantic - heard.features.semantic).abs().amax((1, 2, 3))
+    assert (difference[heard.spatial] > 0.05).any() and not difference[~heard.spatial].any()

@@ -43,6 +43,26 @@ def test_a_run_goes_on_from_every_weight_of_a_checkpoint(finished: Path) -> None
     assert [k for k in wanted if not torch.equal(found[k], wanted[k])] == []
 
 
+def test_a_model_goes_on_from_one_that_had_no_beam_and_no_branch_for_reflections(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    tiny = elsa_tiny()
+    before = dataclasses.replace(
+        tiny,
+        semantic=dataclasses.replace(tiny.semantic, beam=0.0),
+        spatial=dataclasses.replace(tiny.spatial, comb=0),
+    )
+    folder = checkpoints.save(tmp_path / "before", build(before), CARD)
+    model = build(tiny).eval()
+    starts.give_weights(model, folder, None, None)
+    audio = 0.1 * torch.randn(2, 4, 32000, generator=torch.Generator().manual_seed(1))
+    spatial = torch.tensor([True, False])
+    with torch.inference_mode():
+        found, wanted = model.encode_audio(audio, spatial), checkpoints.load(folder).encode_audio(audio, spatial)
+    assert torch.equal(found.room, wanted.room) and torch.equal(found.direction, wanted.direction)
+    assert torch.equal(found.embedding[1], wanted.embedding[1])  # mono sounds are heard as before
+    assert torch.equal(found.embedding[0, -32:].sign(), wanted.embedding[0, -32:].sign())
+
+
 def test_training_starts_there_and_a_resumed_run_does_not_start_again(
     finished: Path, anechoic: TrainData, tmp_path: Path
 ) -> None:
@@ -72,7 +92,8 @@ def test_another_model_and_useless_parts_are_refused(finished: Path, tmp_path: P
 def test_the_recipe_that_goes_on_takes_the_shipped_model() -> None:
     whole, tune = recipe("elsa-small"), recipe("elsa-small-tune")
     assert tune.model == whole.model == checkpoints.read_config(checkpoints.find(None))
-    assert tune.bank_seed == whole.bank_seed and tune.ranges == whole.ranges
+    assert whole.stages[-len(tune.stages) :] == tune.stages
+    assert dataclasses.replace(whole, name=tune.name, stages=tune.stages) == tune
     starts.give_weights(build(tune.model), checkpoints.find(None), None, None)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from open_elsa.app import show
-from open_elsa.app.options import Common
+from open_elsa.app.options import Common, WithScenes
 from open_elsa.app.show import UsageError, say
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class CaptionsRead(Common):
 
 
 @dataclass(kw_only=True)
-class CaptionsRewrite(Common):
+class CaptionsRewrite(WithScenes):
     """Have a language model rephrase the captions of scenes; every rewrite is read back, and refused if it is not true.
 
     Writes SCENES/rewritten.parquet; the scenes stay as they are. Where no rewrite is true, the caption that was there
@@ -127,8 +127,6 @@ class CaptionsRewrite(Common):
       elsa captions rewrite scenes --dry-run
     """
 
-    scenes: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SCENES")]
-    """A folder that `elsa scenes make` made."""
     endpoint: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
     """An OpenAI-compatible server; most addresses end in /v1."""
     model: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -169,14 +167,13 @@ class CaptionsRewrite(Common):
     def run(self) -> None:
         """Run it."""
         from open_elsa.scenes.rewriting import scene_sets
-        from open_elsa.scenes.scene_set import SceneSet
 
         given = [n for n in ("endpoint", "local", "gguf") if getattr(self, n) is not None]
         if len(given) > 1 or not (given or self.dry_run):
             raise UsageError("captions rewrite: give one of --endpoint (with --model), --local and --gguf")
         if self.endpoint is not None and self.model is None:
             raise UsageError("captions rewrite: --endpoint needs --model, the model's name there")
-        opened = SceneSet.open(self.scenes)
+        opened = self.opened()
         items = scene_sets.captions_of(opened)
         if self.dry_run:
             self._dry(items, bool(given))
@@ -189,9 +186,12 @@ class CaptionsRewrite(Common):
 
     @contextlib.contextmanager
     def _rewriter(self, tell: show.Progress | None = None) -> Iterator[Rewriter]:
+        from open_elsa.scenes import places
         from open_elsa.scenes.rewriting import AnswerCache, Rewriter
 
-        with AnswerCache(self.cache or self.scenes / "rewrites.sqlite") as cache:
+        if self.cache is None and places.is_url(self.scenes):
+            raise UsageError("captions rewrite: name a file of this machine for the answers with --cache")
+        with AnswerCache(self.cache or Path(self.scenes) / "rewrites.sqlite") as cache:
             yield Rewriter(
                 self._language_model(),
                 seed=self.seed,

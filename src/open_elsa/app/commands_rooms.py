@@ -1,4 +1,4 @@
-"""`elsa rooms check`: is the simulator right, and what it made."""
+"""`elsa rooms check` and `elsa rooms import`: is the simulator right, and responses that others measured."""
 
 from __future__ import annotations
 
@@ -117,3 +117,67 @@ class RoomsCheck(Common):
                 print(f"not whole: {room.room_id}: {room.problem}")
             told = f"{len(report.missed)} missed" if report.missed else "every bar is kept"
             print(f"{told if report.passed or report.missed else 'nothing was measured'}; {report.seconds:.0f} s")
+
+
+@dataclass(kw_only=True)
+class RoomsImport(Common):
+    """Bring in room responses that others measured, as a folder that `elsa scenes make --bank` reads.
+
+    FILE is a SOFA file, or a folder of ambisonic sound files with a positions.csv: file and azimuth_deg, elevation_deg,
+    distance_m, or file and x_m, y_m, z_m; optional floor_area_m2. Each becomes a room OUT/NAME: AmbiX, with the direct
+    sound 10 ms after the start.
+
+    Examples:
+      elsa rooms import measured hall.sofa church.sofa --convention ambix
+      elsa rooms import measured drir.sofa --floor-area-m2 85
+      elsa rooms import measured ~/my-room --convention fuma --clockwise
+    """
+
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder of the rooms; may hold others already."""
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE…")]
+    """SOFA files and folders of sound files."""
+    convention: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """What the channels are: ambix, n3d, fuma, …; SOFA files of AmbisonicsDRIR say it themselves."""
+    floor_area_m2: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
+    """Floor area of the rooms of SOFA files without corners."""
+    clockwise: bool = False
+    """In folders: azimuth counts to the right."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa.scenes.measured import open_measured
+
+        rooms = self._rooms()
+        with show.progress("importing", quiet=self.json) as tell:
+            for done, (source, room) in enumerate(rooms.items()):
+                tell(done, len(rooms))
+                self._bring(source, room)
+        counts = {room.name: len(open_measured(room)) for room in rooms.values()}
+        total = sum(counts.values())
+        value = {"bank": self.out, "responses": total, "rooms": counts}
+        self.show(value, lambda: print(f"{total} responses of {len(counts)} rooms in {self.out}"))
+
+    def _rooms(self) -> dict[Path, Path]:
+        """What each file becomes; a usage error for what is known to fail before anything is written."""
+        if not self.files:
+            raise UsageError("rooms import: name at least one SOFA file or folder")
+        rooms = {source: self.out / (source.name if source.is_dir() else source.stem) for source in self.files}
+        if len(set(rooms.values())) < len(self.files):
+            names = ", ".join(sorted(room.name for room in rooms.values()))
+            raise UsageError(f"rooms import: two of the files would become the same room ({names}); import them apart")
+        folders = [source for source in rooms if source.is_dir()]
+        if folders and self.convention is None:
+            raise UsageError(f"rooms import: say with --convention what the channels in {folders[0]} are")
+        return rooms
+
+    def _bring(self, source: Path, room: Path) -> None:
+        from open_elsa.corpora.responses import import_files, import_sofa
+        from open_elsa.errors import DataError
+
+        if source.is_dir():
+            import_files(source, room, convention=self.convention or "", clockwise=self.clockwise)
+        elif source.exists():
+            import_sofa(source, room, convention=self.convention, floor_area_m2=self.floor_area_m2)
+        else:
+            raise DataError(f"there is no file {source}")

@@ -115,23 +115,23 @@ def write_report(
 
     The first report is the simulator's. Raises DataError where the folder cannot be made.
     """
-    _make(folder)
+    make_folder(folder)
     samples = write_samples(simulate, folder / "sounds", samples_seed, reports[0].sample_rate)
     parts = [_part(report, folder, f"plots/{k}") for k, report in enumerate(reports)]
-    page = _template("rooms.html.j2").render(parts=parts, samples=_by_room(samples), folder=folder)
+    page = template("rooms.html.j2").render(parts=parts, samples=_by_room(samples), folder=folder)
     written = [folder / "report.json", folder / "report.html"]
-    _write(written[0], to_json(reports))
-    _write(written[1], str(page))
+    write_text(written[0], to_json(reports))
+    write_text(written[1], str(page))
     return written
 
 
 def write_docs(reports: Sequence[RoomReport], docs: Path) -> list[Path]:
     """Write rooms-check.md and assets/rooms/*.png into a documentation folder; returns the files."""
-    _make(docs)
+    make_folder(docs)
     parts = [_part(report, docs, "assets/rooms" if k == 0 else f"assets/rooms/{k}") for k, report in enumerate(reports)]
     page = docs / "rooms-check.md"
-    text = str(_template("rooms.md.j2").render(parts=parts)).rstrip() + "\n"
-    _write(page, text)
+    text = str(template("rooms.md.j2").render(parts=parts)).rstrip() + "\n"
+    write_text(page, text)
     return [page, *(docs / path for part in parts for path in part["plots"].values())]
 
 
@@ -153,7 +153,8 @@ def _by_room(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     return rooms
 
 
-def _template(name: str) -> Any:
+def template(name: str) -> Any:
+    """A page's template; names that are missing are errors, and `number` is a filter."""
     environment = Environment(
         loader=PackageLoader("open_elsa.app"),
         autoescape=select_autoescape(["html.j2"]),
@@ -165,12 +166,14 @@ def _template(name: str) -> Any:
     return environment.get_template(name)
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for pages; raises DataError where that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be made: {error.strerror}; name another folder") from error
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a page, whole or not at all."""
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

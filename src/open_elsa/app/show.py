@@ -7,14 +7,22 @@ import json
 import logging
 import math
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-#: progress(done, total) as the library calls it
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from open_elsa.scenes.planning import Plan
+
+
+class Progress(Protocol):
+    """Told how far a work is, as the library calls it: done, of how many, and how many a second where it knows."""
+
+    def __call__(self, done: int, total: int, per_second: float | None = None) -> None:
+        """Tell it."""
 
 
 class UsageError(Exception):
@@ -62,6 +70,45 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
     console.print(shown)
 
 
+def plan(made: Plan) -> None:
+    """Print a plan: its stages, and what was measured."""
+    sound = "" if made.hours is None else f", {made.hours:,.1f} hours of sound"
+    crew = f"{made.machines} × {made.cores} cores"
+    rows = []
+    for stage in made.stages:
+        times = ("–", "–") if not stage.core_hours else (f"{stage.core_hours:.3g}", duration(3600 * stage.wall_hours))
+        rows.append((PLANNED[stage.name], *times, "–" if stage.bytes is None else size(stage.bytes)))
+    table(("", ">core-hours", f">time on {crew}", ">on disk"), rows, f"{made.count:,} {made.what}{sound}")
+    for name, measured in made.measured.items():
+        rate = f"{1 / measured.each_s:.3g} /s" if measured.each_s else "too quick to tell"
+        print(f"measured: {measured.n} {MEASURED[name]} in {measured.seconds:.2f} s ({rate})")
+    print(f"on one core of a {made.machine}; all cores are taken to be as fast together as this one alone")
+
+
+PLANNED = {
+    "rows": "the scenes as rows",
+    "rendered": "rendered, as training does",
+    "exported": "rendered and written as 16-bit FLAC",
+    "bank": "room responses",
+}
+MEASURED = {
+    "clips": "clips looked at, once a process",
+    "rows": "rows drawn",
+    "rendered": "scenes rendered: decoding, response, convolution",
+    "written": "scenes written as FLAC",
+    "responses": "responses simulated",
+}
+
+
+def size(count: float) -> str:
+    """Bytes for people: "1.05 TB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
 def say(text: str) -> None:
     """Print a line for people on stderr."""
     print(text, file=sys.stderr, flush=True)
@@ -101,18 +148,82 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest / 10:04.1f}"
 
 
+class Pace:
+    """How fast a long work goes, and how long it still takes; clock: seconds that only grow.
+
+    The rate is that of the work itself where it is told, else it is counted from the first report on, so that what was
+    finished before, in a run that goes on, does not make it look fast.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._first: tuple[float, int] | None = None
+
+    def see(self, done: int, total: int, per_second: float | None = None) -> str:
+        """Tell "12.3 /s, 0:01:40 left" of `done` out of `total`, "" while nothing is known."""
+        now = self.clock()
+        if self._first is None:
+            self._first = (now, done)
+        start, before = self._first
+        if per_second is None and now > start:
+            per_second = (done - before) / (now - start)
+        if not per_second:
+            return ""
+        return f"{per_second:.3g} /s, {duration((total - done) / per_second)} left"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time for people, rounded to seconds: "1:02:05"."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+#: Where stderr is no terminal, a line comes after this many seconds, and from then on ever less often.
+FIRST_LINE_S = 30.0
+
+
+class Lines:
+    """Progress in sparse lines: the first after FIRST_LINE_S, each next one after half as long again as so far."""
+
+    def __init__(self, text: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.text, self.pace, self.clock = text, Pace(clock), clock
+        self.start = clock()
+        self.due = self.start + FIRST_LINE_S
+
+    def __call__(self, done: int, total: int, per_second: float | None = None) -> None:
+        """Print a line where one is due."""
+        told, now = self.pace.see(done, total, per_second), self.clock()
+        if now < self.due:
+            return
+        self.due = self.start + 1.5 * (now - self.start)
+        say(f"{self.text}: {done} of {total}{', ' if told else ''}{told}")
+
+
 @contextmanager
 def progress(text: str, *, quiet: bool = False) -> Iterator[Progress]:
-    """A bar on stderr, where it is a terminal; `quiet` shows nothing."""
+    """How far, how fast and how long yet, on stderr: a bar on a terminal, else sparse lines; `quiet` shows nothing."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True, quiet=quiet)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Bars(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
-        task = bars.add_task(text, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    if quiet or not console.is_terminal:
+        lines: Progress = _silent if quiet else Lines(text)
+        yield lines
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}")
+    pace = Pace()
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task(text, total=None, pace="")
+
+        def tell(done: int, total: int, per_second: float | None = None) -> None:
+            bars.update(task, completed=done, total=total, pace=pace.see(done, total, per_second))
+
+        yield tell
+
+
+def _silent(done: int, total: int, per_second: float | None = None) -> None:
+    """Tell nothing."""
 
 
 def route_warnings() -> None:

@@ -257,7 +257,7 @@ def _write(responses: Iterator[_Response], out: Path, terms: str) -> Path:
                 name = f"{response.name}.wav"
                 audio.write(unfinished / name, _aligned(response), response.sample_rate, subtype="FLOAT")
                 place = response.position
-                area = "" if response.floor_area_m2 is None else response.floor_area_m2
+                area = "" if response.floor_area_m2 is None else float(response.floor_area_m2)
                 writer.writerow([name, place.azimuth_deg, place.elevation_deg, place.distance_m, area])
         if terms:
             (unfinished / "source.txt").write_text(terms, encoding="utf-8")

@@ -144,6 +144,7 @@ HEADLINE: tuple[Row, ...] = (
         (("ClapModel's audio tower", _BENCH, "clap_ms"),),
     ),
     Row("… as a share of ClapModel's time", "CPU, same clip, interleaved", _BENCH, "clap_ratio", ""),
+    Row("front end of 10 s of ambisonics", "CPU, one core", _BENCH, "front_end_ms", "ms", Bar(20.0)),
     Row(
         "same recording, largest difference", "new processes", _BENCH, "repeat_difference", "", Bar(0.0), n="processes"
     ),

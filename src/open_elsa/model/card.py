@@ -9,9 +9,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from open_elsa.errors import CheckpointError
-from open_elsa.scenes.scene import Clip
+
+if TYPE_CHECKING:
+    from open_elsa.scenes.scene import Clip
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from open_elsa.errors import CheckpointError, ConfigError
 from open_elsa.model.card import ModelCard
 from open_elsa.model.config import ElsaConfig
 from open_elsa.model.elsa import Elsa, build
+from open_elsa.model.pretrained import NoRandomStart
 
 CONFIG, WEIGHTS, CARD, TOKENIZER = "config.json", "model.safetensors", "README.md", "tokenizer.json"
 SHIPPED = "elsa-small"
@@ -52,13 +53,13 @@ def load(source: str | Path | None = None, *, make: Callable[[ElsaConfig], nn.Mo
     """Read a checkpoint from a folder, a hub id ("user/name" or "user/name@revision"), or None = the shipped one.
 
     Returns the model in evaluation mode, float32, on the CPU. A hub id is downloaded (safetensors, JSON and Markdown
-    only) unless it's cached or HF_HUB_OFFLINE is set. `make` builds the model from its configuration. Raises
-    CheckpointError for what is missing, broken, a pickle, of another format, or has a tensor that doesn't fit (the
-    first one is named).
+    only) unless it's cached or HF_HUB_OFFLINE is set. `make` builds the model from its configuration; random weights
+    are not drawn meanwhile, so it must fill what `external_prefixes` names from elsewhere. Raises CheckpointError for
+    what is missing, broken, a pickle, of another format, or has a tensor that doesn't fit (the first one is named).
     """
     folder = find(source)
     config = read_config(folder)
-    with torch.random.fork_rng(devices=[]):  # the random start is overwritten: it must not move the caller's generator
+    with torch.random.fork_rng(devices=[]), NoRandomStart():  # the caller's generator must not move either
         model = make(config)
     state = _read(folder / WEIGHTS, own_state(model))
     model.load_state_dict(state, strict=False)  # strictness is _read's; what is external isn't in the file

@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class SemanticConfig:
-    """The encoder of what is heard (from W).
+    """The encoder of what is heard.
 
     kind: "htsat" is the paper's (transformers' ClapAudioModel, 48 kHz, 768-d); "mobilenet" is the small one
     (MobileNetV3, width 0.4, 32 kHz, 384-d). htsat_depths and htsat_dim shrink HTSAT for tests only.
@@ -27,6 +27,9 @@ class SemanticConfig:
     kind: Literal["htsat", "mobilenet"] = "mobilenet"
     htsat_depths: tuple[int, ...] = (2, 2, 6, 2)  # LAION-CLAP's HTSAT-tiny
     htsat_dim: int = 96  # LAION-CLAP's patch embedding; the output is 8 times as wide (768)
+    # 0: the encoder hears W alone, as in the paper; more: W and this share of a figure of eight towards the direction
+    # that the spatial encoder found (see `elsa.listen`), so that less of the room's sound is taken for the source's
+    beam: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class SpatialConfig:
     max_hz: float = 12000.0
     widths: tuple[int, ...] = (32, 64, 96, 128)
     heads: int = 16  # direction heads: each averages intensity vectors with its own weights
+    # filters of the branch that reads early reflections from the mean intensity of every STFT bin; 0: no such branch
+    comb: int = 0
     # -- paper only
     filters: int = 16  # paper: not stated; the public re-implementation uses 16
     dropout: float = 0.3  # paper: dropout stated, rate not; the re-implementation uses 0.3
@@ -89,6 +94,10 @@ class ElsaConfig:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.semantic.beam < 1.0:
+            raise ConfigError(f"semantic.beam must be in 0..1 and below 1, got {self.semantic.beam}")
+        if self.semantic.beam and self.semantic.kind == "htsat":
+            raise ConfigError("only the mobilenet encoder listens through a beam; set semantic.beam to 0")
         if self.embedding_dim <= self.where_dim:
             raise ConfigError(f"where_dim {self.where_dim} must be below embedding_dim {self.embedding_dim}")
         if self.sample_rate not in (16000, 24000, 32000, 48000):
@@ -169,7 +178,13 @@ def elsa_base() -> ElsaConfig:
 
 def elsa_small() -> ElsaConfig:
     """The model that is shipped: light enough for two CPU cores, trained on freely licensed clips only."""
-    return ElsaConfig(name="elsa-small", sample_rate=32000, where_dim=192)
+    return ElsaConfig(
+        name="elsa-small",
+        sample_rate=32000,
+        semantic=SemanticConfig(beam=0.35),
+        spatial=SpatialConfig(comb=48),
+        where_dim=192,
+    )
 
 
 def elsa_tiny() -> ElsaConfig:
@@ -177,7 +192,8 @@ def elsa_tiny() -> ElsaConfig:
     return ElsaConfig(
         name="elsa-tiny",
         sample_rate=32000,
-        spatial=SpatialConfig(mel_bands=32, widths=(8, 16, 16, 24), heads=4, dim=32),
+        semantic=SemanticConfig(beam=0.35),
+        spatial=SpatialConfig(mel_bands=32, widths=(8, 16, 16, 24), heads=4, dim=32, comb=8),
         text=TextConfig(layers=1, backbone_layers=1, backbone_dim=48, hidden=64),
         embedding_dim=96,
         where_dim=32,

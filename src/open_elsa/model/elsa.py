@@ -63,6 +63,7 @@ class Features(NamedTuple):
 
     semantic: Tensor
     spatial: Tensor
+    bins: Tensor  # elsa-small: mean intensity per STFT bin; elsa-base: nothing, (b, 0)
 
 
 class Truth(NamedTuple):
@@ -91,9 +92,9 @@ class Elsa(nn.Module, ABC):
         self.front_end = front_end(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / config.initial_temperature)))
 
+    @abstractmethod
     def encode_audio(self, audio: Float[Tensor, "b 4 n"], spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed AmbiX sounds of one length at `sample_rate`; where `spatial` is False only W is used."""
-        return self.encode_features(self.front_end(audio), spatial)
 
     @abstractmethod
     def encode_features(self, features: Features, spatial: Bool[Tensor, " b"]) -> ElsaOutput:
@@ -148,14 +149,32 @@ class ElsaSmall(Elsa):
         logits: tuple[Tensor, ...] = (10.0 * self.words(where)).split(WORDS, dim=1)
         return logits
 
+    def encode_audio(self, audio: Float[Tensor, "b 4 n"], spatial: Bool[Tensor, " b"]) -> ElsaOutput:
+        """Embed AmbiX sounds: first where, then what is heard from there; where `spatial` is False only W is used."""
+        rows = spatial.nonzero()[:, 0]
+        vector, direction = self._locate(*self.front_end.intensity(audio[rows]))
+        mel = self.front_end.log_mel(listen(audio, _spread(direction, rows, len(spatial)), self.config.semantic.beam))
+        return self._join(mel, vector, direction, spatial)
+
     def encode_features(self, features: Features, spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed a batch from the front ends' output."""
-        with torch.autocast("cpu", enabled=False):  # depthwise convolutions are slower in bf16 on a CPU
-            heard = self.semantic.from_log_mel(features.semantic)
-        what = nn.functional.normalize(self.what(heard), dim=-1)
         rows = spatial.nonzero()[:, 0]  # mono sounds stay out of the spatial encoder and its batch statistics
-        vector, votes = self.spatial(features.spatial[rows])
+        vector, direction = self._locate(features.spatial[rows], features.bins[rows])
+        return self._join(features.semantic, vector, direction, spatial)
+
+    def _locate(self, bands: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
+        """The spatial vector (b, dim) and the direction (b, 3) of sounds that have a place."""
+        vector, votes = self.spatial(bands)
         direction = self._direction(vector, votes)
+        reflections = self.spatial.reflections(bins, direction)
+        return (vector if reflections is None else vector + reflections), direction
+
+    def _join(self, mel: Tensor, vector: Tensor, direction: Tensor, spatial: Tensor) -> ElsaOutput:
+        """What and where of a batch; vector, direction: of the spatial sounds alone."""
+        with torch.autocast("cpu", enabled=False):  # depthwise convolutions are slower in bf16 on a CPU
+            heard = self.semantic.from_log_mel(mel)
+        what = nn.functional.normalize(self.what(heard), dim=-1)
+        rows = spatial.nonzero()[:, 0]
         room = self.room(vector).float()
         said = torch.cat([2 * direction, (room - room.new_tensor(ROOM_CENTRE)) / room.new_tensor(ROOM_SPREAD)], 1)
         where = self.where(vector) + self.where_said(said)
@@ -182,12 +201,10 @@ class ElsaSmall(Elsa):
 
     def place(self, features: Features) -> Place:
         """What the spatial encoder says: the outputs of stage 1."""
-        vector, votes = self.spatial(features.spatial)
+        vector, direction = self._locate(features.spatial, features.bins)
         bands = self.bands(vector).float()
         log_distance = self.room(vector).float()[:, 0]
-        return Place(
-            self._direction(vector, votes), log_distance, bands[:, 0], bands[:, 1 : 1 + BANDS], bands[:, 1 + BANDS :]
-        )
+        return Place(direction, log_distance, bands[:, 0], bands[:, 1 : 1 + BANDS], bands[:, 1 + BANDS :])
 
     def room_targets(self, truth: Truth) -> Tensor:
         """Log distance, log floor area, log T30, DRR / 10 dB: ratios matter, not differences."""
@@ -217,6 +234,10 @@ class ElsaBase(Elsa):
         self.fusion = _mlp(fused, config.fusion_hidden, config.embedding_dim, nn.ELU)
         self.heads = nn.ModuleList(_mlp(config.embedding_dim, config.head_hidden, k, nn.ELU) for k in (3, 1, 1))
         self.no_place = nn.Parameter(torch.zeros(config.spatial.dim))
+
+    def encode_audio(self, audio: Float[Tensor, "b 4 n"], spatial: Bool[Tensor, " b"]) -> ElsaOutput:
+        """Embed AmbiX sounds; where `spatial` is False only W is used."""
+        return self.encode_features(self.front_end(audio), spatial)
 
     def encode_features(self, features: Features, spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed a batch from the front ends' output."""
@@ -262,12 +283,17 @@ class SmallFrontEnd(nn.Module):
     def __init__(self, config: ElsaConfig) -> None:
         super().__init__()
         spatial = config.spatial
+        self.beam = config.semantic.beam
         self.log_mel = TaggerLogMel()
         self.intensity = MelIntensity(config.sample_rate, spatial.mel_bands, spatial.min_hz, spatial.max_hz)
 
-    def forward(self, audio: Float[Tensor, "b 4 n"]) -> Features:
-        """Log-mel (b, 1, 128, t) of W and mel intensity (b, 8, t, bands) of all channels."""
-        return Features(self.log_mel(audio[:, 0]), self.intensity(audio))
+    def forward(self, audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"] | None = None) -> Features:
+        """Log-mel (b, 1, 128, t) of what is heard from `towards` (None: W), intensity in bands and in bins.
+
+        towards: unit xyz, zeros for mono sounds. A trained model looks for it itself, training takes the true one.
+        """
+        heard = audio[:, 0] if towards is None else listen(audio, towards, self.beam)
+        return Features(self.log_mel(heard), *self.intensity(audio))
 
 
 class BaseFrontEnd(nn.Module):
@@ -279,10 +305,21 @@ class BaseFrontEnd(nn.Module):
         self.log_mel = ClapLogMel()
         self.intensity = UnitIntensity(own_norm=config.spatial.own_norm)
 
-    def forward(self, audio: Float[Tensor, "b 4 n"]) -> Features:
-        """CLAP's log-mel (b, 1, t, 64) of W and unit intensity (b, 2, 3, 201, t)."""
+    def forward(self, audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"] | None = None) -> Features:
+        """CLAP's log-mel (b, 1, t, 64) of W, wherever the sound comes from, and unit intensity (b, 2, 3, 201, t)."""
         whole = torch.stack([repeat_pad(sound, self.samples) for sound in audio])
-        return Features(self.log_mel(whole[:, 0]), self.intensity(whole))
+        return Features(self.log_mel(whole[:, 0]), self.intensity(whole), audio.new_zeros(len(audio), 0))
+
+
+def listen(audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"], beam: float) -> Float[Tensor, "b n"]:
+    """What a first-order microphone turned to `towards` hears: (1 - beam) W + beam u·(X, Y, Z), W where u is zero.
+
+    audio: AmbiX (ACN, SN3D); towards: unit xyz. A plane wave from there keeps the gain of W; beam 0.5 is a cardioid.
+    With 0.35 diffuse sound comes in 3.3 dB weaker, and what is behind 10.5 dB weaker: the room goes, other sounds stay.
+    """
+    w = audio[:, 0]
+    ahead = torch.einsum("bc,bcn->bn", towards.to(audio.dtype), audio[:, (3, 1, 2)])
+    return w + beam * (ahead - towards.square().sum(1, keepdim=True).to(audio.dtype) * w)
 
 
 def front_end(config: ElsaConfig) -> SmallFrontEnd | BaseFrontEnd:

@@ -18,4 +18,6 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
             convolution, norm = module[k], module[k + 1]
             if isinstance(convolution, nn.Conv1d | nn.Conv2d) and isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
                 module[k], module[k + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+                if k + 2 < len(module) and isinstance(activation := module[k + 2], nn.ReLU | nn.Hardswish):
+                    activation.inplace = True  # nothing else sees what the convolution gives
     return model

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from open_elsa.errors import CheckpointError
 
 logger = logging.getLogger("open_elsa")
+
+_DRAWS = {"normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_"}
+
+
+class NoRandomStart(TorchFunctionMode):
+    """While entered, modules are made without drawing their random weights, which hold anything until they are loaded.
+
+    For modules whose every parameter is then read from a file: drawing them only to overwrite them takes time, and on
+    the meta device it imports torch's compiler, a whole second.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Give an initialiser's tensor back as it is; call everything else."""
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def local_folder(source: str | Path) -> Path:

@@ -15,20 +15,35 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from open_elsa.model.config import SpatialConfig
+from open_elsa.model.features import band_spans, band_sums
 
 N_FFT = 1024
 HOP = 320  # 10 ms at 32 kHz
 _EPS = 1e-8
-_FRAMES = 128  # of the STFT at a time: what is made of them stays in the processor's cache
+_FRAMES = 64  # of the STFT at a time: what is made of them stays in the processor's cache
+
+
+#: STFT bins of the whole sound's mean intensity: 125 Hz to 8.1 kHz at 32 kHz; above, arrays alias.
+COMB = slice(4, 260)
+COMB_BINS = 256
+
+
+class SpatialFeatures(NamedTuple):
+    """Intensity of a batch: bands (b, 8, frames, mel bands) over time, and bins (b, 8, COMB_BINS) over the sound."""
+
+    bands: Tensor
+    bins: Tensor
 
 
 class MelIntensity(nn.Module):
-    """Energy-weighted intensity of AmbiX in mel bands.
+    """Energy-weighted intensity of AmbiX in mel bands, and in single bins over the whole sound.
 
-    Input (b, 4, n) at `sample_rate`; output (b, 8, frames, bands): active intensity x y z (towards the source),
-    reactive x y z, both divided by the band's energy (a plane wave gives a unit vector, a diffuse field about zero),
-    the log energy of W minus the clip's mean (level-free), and the log ratio of velocity to pressure energy.
+    Input (b, 4, n) at `sample_rate`; `bands` of the output (b, 8, frames, bands): active intensity x y z (towards the
+    source), reactive x y z, both divided by the band's energy (a plane wave gives a unit vector, a diffuse field about
+    zero), the log energy of W minus the clip's mean (level-free), and the log ratio of velocity to pressure energy.
     Numerators and energies are summed in the band before the division, so loud bins count most (simulation.md 5).
+    `bins` (b, 8, COMB_BINS): active and reactive intensity x y z and the energies of pressure and velocity, each summed
+    over the sound and divided by the mean energy of pressure in a bin.
     """
 
     window: Tensor
@@ -40,34 +55,39 @@ class MelIntensity(nn.Module):
         bank, stop = _mel_bank(sample_rate, bands, min_hz, max_hz)
         self.stop = stop
         self.register_buffer("bank", bank, persistent=False)
+        self.spans = band_spans(bank)
 
-    def forward(self, audio: Float[Tensor, "b 4 n"]) -> Float[Tensor, "b 8 t m"]:
+    def forward(self, audio: Float[Tensor, "b 4 n"]) -> SpatialFeatures:
         """Features of a batch; sounds shorter than one window are padded with zeros by the STFT."""
-        return torch.stack([self._one(sound) for sound in audio])  # sound by sound: the working set stays in cache
+        if not len(audio):  # a batch of mono sounds only
+            return SpatialFeatures(audio.new_zeros(0, 8, 1, self.bank.shape[1]), audio.new_zeros(0, 8, COMB_BINS))
+        parts = [self._one(sound) for sound in audio]  # sound by sound: the working set stays in cache
+        return SpatialFeatures(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
-    def _one(self, sound: Float[Tensor, "4 n"]) -> Float[Tensor, "8 t m"]:
+    def _one(self, sound: Float[Tensor, "4 n"]) -> tuple[Float[Tensor, "8 t m"], Float[Tensor, "8 bins"]]:
         frames = nn.functional.pad(sound, (N_FFT // 2, N_FFT // 2)).unfold(-1, N_FFT, HOP)
-        sums = torch.cat([self._band_sums(part) for part in torch.split(frames, _FRAMES, dim=1)], 1)
+        parts = [self._sums(part) for part in torch.split(frames, _FRAMES, dim=1)]
+        sums = torch.cat([bands for bands, _ in parts], 1)
+        bins = torch.stack([bins for _, bins in parts]).sum(0)
         active, reactive, pressure, velocity = sums[:3], sums[3:6], sums[6], sums[7]
         energy = 0.5 * (pressure + velocity) + _EPS * (1 + pressure.amax())
         level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)  # 60 dB: digital silence is no news
         level = 0.25 * (level - level.mean())
         ratio = 0.25 * torch.log((velocity + energy * 1e-3) / (pressure + energy * 1e-3))
-        return torch.cat([active / energy, reactive / energy, level[None], ratio[None]])
+        bands = torch.cat([active / energy, reactive / energy, level[None], ratio[None]])
+        return bands, bins / (bins[6].mean() + 1e-12)
 
-    def _band_sums(self, frames: Float[Tensor, "4 t n"]) -> Float[Tensor, "8 t m"]:
-        """Active and reactive intensity x y z, pressure and velocity energy of some frames, summed in each band."""
+    def _sums(self, frames: Float[Tensor, "4 t n"]) -> tuple[Float[Tensor, "8 t m"], Float[Tensor, "8 bins"]]:
+        """Active and reactive intensity x y z, pressure and velocity energy of some frames, in bands and over time."""
         spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window)[..., : self.stop])
         real, imag = spectrum[..., 0].contiguous(), spectrum[..., 1].contiguous()
-        w_re, w_im = real[0], imag[0]
-        rows = []
-        for channel in (3, 1, 2):  # X, Y, Z of ACN's W, Y, Z, X
-            rows.append((w_re * real[channel]).addcmul_(w_im, imag[channel]))  # Re{W* X}
-        for channel in (3, 1, 2):
-            rows.append((w_re * imag[channel]).addcmul_(w_im, real[channel], value=-1))  # Im{W* X}
+        active = (real[:1] * real[1:]).addcmul_(imag[:1], imag[1:])  # Re{W* (Y, Z, X)}
+        reactive = (real[:1] * imag[1:]).addcmul_(imag[:1], real[1:], value=-1)  # Im{W* (Y, Z, X)}
         power = real.square().addcmul_(imag, imag)
-        rows += [power[0], power[1:].sum(0)]
-        return torch.stack(rows) @ self.bank
+        velocity = power[1:].sum(0, keepdim=True)
+        cells = torch.cat([active, reactive, power[:1], velocity])
+        order = [2, 0, 1, 5, 3, 4, 6, 7]  # x y z of ACN's Y, Z, X
+        return band_sums(cells, self.bank, self.spans)[order], cells[..., COMB].sum(1)[order]
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
@@ -94,7 +114,7 @@ class SpatialOutput(NamedTuple):
 
 
 class SelectorEncoder(nn.Module):
-    """Mel intensity -> a vector of `dim` and one direction vote per head."""
+    """Mel intensity -> a vector of `dim` and one direction vote per head; `reflections` adds to the vector."""
 
     def __init__(self, config: SpatialConfig) -> None:
         super().__init__()
@@ -114,12 +134,20 @@ class SelectorEncoder(nn.Module):
         self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # starts as energy weights
         pooled = width * 6 + config.heads * 5
         self.out = nn.Sequential(nn.Linear(pooled, 384), nn.GELU(), nn.Linear(384, config.dim))
+        self.comb = _Comb(config.comb, config.dim) if config.comb else None
+
+    def reflections(
+        self, bins: Float[Tensor, "b 8 k"], direction: Float[Tensor, "b 3"]
+    ) -> Float[Tensor, "b dim"] | None:
+        """What the early reflections add to the vector, by the bins of `MelIntensity` and the direction found."""
+        return self.comb(comb(bins, direction.detach())) if self.comb is not None and len(bins) else None
 
     def forward(self, features: Float[Tensor, "b 8 t m"]) -> SpatialOutput:
         """Encode a batch of features of equal length."""
         if not len(features):  # a batch of mono sounds only; empty statistics would be NaN
             return SpatialOutput(features.new_zeros(0, self.dim), features.new_zeros(0, self.heads, 3))
-        fine = self.stem(features)
+        # in use, convolutions are quicker where a cell's channels lie side by side
+        fine = self.stem(features if self.training else features.contiguous(memory_format=torch.channels_last))
         x = self.down1(fine)
         coarse = self.down2(x)
         x = self.collapse(self.down3(coarse).transpose(2, 3).flatten(1, 2))
@@ -142,15 +170,79 @@ class SelectorEncoder(nn.Module):
         return SpatialOutput(self.out(pooled), votes)
 
     def _vote(self, features: Tensor, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.fine(fine)  # (b, h, t, m/2)
-        context = nn.functional.interpolate(self.coarse(coarse), size=logits.shape[2:], mode="nearest")
+        logits = _one_by_one(self.fine, fine)  # (b, h, t, m/2)
+        context = nn.functional.interpolate(_one_by_one(self.coarse, coarse), size=logits.shape[2:], mode="nearest")
         # bands by twos, as the stem sees them; a mean over an axis of two is many times slower
-        pairs = 0.5 * (features[:, :7, :, 0::2] + features[:, :7, :, 1::2])
-        logits = (logits + context + self.loudness * pairs[:, 6:7]).float()
+        vectors, level = (0.5 * (x[..., 0::2] + x[..., 1::2]) for x in (features[:, :3], features[:, 6:7]))
+        logits = (logits + context + self.loudness * level).float()
         weights = logits.flatten(2).softmax(-1)
-        votes = torch.einsum("bhk,bck->bhc", weights, pairs[:, :3].flatten(2).float())
+        votes = torch.einsum("bhk,bck->bhc", weights, vectors.flatten(2).float())
         entropy = -(weights * torch.log(weights + 1e-9)).sum(-1) / np.log(weights.shape[-1])
         return votes, entropy
+
+
+def comb(bins: Float[Tensor, "b 8 k"], direction: Float[Tensor, "b 3"]) -> Float[Tensor, "b 9 k"]:
+    """Mean intensity per bin as seen from the source: where direct sound and early reflections interfere.
+
+    A reflection that comes tau later leaves a comb of 1 / tau over frequency in the intensity divided by energy, which
+    no spectrum of the source can imitate: near sources have late and weak ones, small rooms dense ones. Rows: active
+    and reactive part along `direction`; length of both across it; size of both towards the zenith and sideways; log
+    ratio of velocity and pressure energy. The same for a scene turned about the vertical or mirrored.
+    """
+    pressure, velocity = bins[:, 6], bins[:, 7]
+    energy = 0.5 * (pressure + velocity) + 1e-4 * pressure.mean(1, keepdim=True) + 1e-12
+    up = torch.zeros_like(direction)
+    up[:, 2] = 1.0
+    rise = nn.functional.normalize(up - direction * direction[:, 2:], dim=1, eps=1e-3)
+    side = torch.linalg.cross(direction, rise)
+    axes = torch.stack([direction, rise, side], 1)  # (b, 3 axes, xyz)
+    active, reactive = ((axes @ bins[:, k : k + 3]) / energy[:, None] for k in (0, 3))
+    ratio = torch.log((velocity + 1e-3 * energy) / (pressure + 1e-3 * energy))
+    rows = [active[:, 0], reactive[:, 0], active[:, 1:].norm(dim=1), reactive[:, 1:].norm(dim=1)]
+    rows += [active[:, 1].abs(), reactive[:, 1].abs(), active[:, 2].abs(), reactive[:, 2].abs(), ratio]
+    return torch.stack(rows, 1)
+
+
+class _Comb(nn.Module):
+    """A convolutional reading of `comb` over frequency; silent until trained, so that any model can go on with it."""
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        last = nn.Linear(2 * width, dim)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.net = nn.Sequential(
+            nn.BatchNorm1d(9),
+            *_over_frequency(9, width, 7),
+            *_over_frequency(width, width, 5),
+            nn.Conv1d(width, width, 5, padding=2, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool1d(8),  # where in frequency a comb lies matters little, which comb it is matters
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(8 * width, 2 * width),
+            nn.GELU(),
+            last,
+        )
+
+    def forward(self, x: Float[Tensor, "b 9 k"]) -> Float[Tensor, "b dim"]:
+        return self.net(x)  # type: ignore[no-any-return]
+
+
+def _over_frequency(inputs: int, width: int, kernel: int) -> list[nn.Module]:
+    convolution = nn.Conv1d(inputs, width, kernel, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(2)]
+
+
+def _one_by_one(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """A 1 x 1 convolution (b, c, t, m) -> (b, h, t, m) as a matrix product, plane after plane whatever x's layout."""
+    if x.is_contiguous():
+        return convolution(x)  # type: ignore[no-any-return]
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # (b, c, t * m), a view of channels last
+    weight = convolution.weight.flatten(1).expand(len(x), -1, -1)
+    assert convolution.bias is not None
+    return torch.baddbmm(convolution.bias[:, None], weight, pixels).reshape(len(x), -1, *x.shape[2:])
 
 
 class _TimeBlock(nn.Module):

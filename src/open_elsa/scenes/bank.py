@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
@@ -20,10 +18,10 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import balanced, places
-from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.rooms import SIMULATOR, RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.scenes.scene_files import remove_leftovers, write_whole
+from open_elsa.scenes.workers import spread
 from open_elsa.sound.acoustics import Acoustics
 
 #: Revision of the files; a bank of another one is refused.
@@ -203,8 +201,12 @@ def make_bank(
         write_whole(root / MANIFEST, lambda p: p.write_text(json.dumps(recipe.manifest(), indent=1) + "\n"))
     remove_leftovers(root)
     todo = [k for k in range(recipe.shards) if not _shard_is_whole(root, k)]
+    ended = (
+        f"a process that made the bank {root} was ended from outside, perhaps for want of memory; what is finished is "
+        "kept, run again with fewer workers"
+    )
     done = recipe.responses - sum(_shard_size(recipe, k) for k in todo)
-    for shard in _run_shards(root, recipe, todo, workers):
+    for shard, _ in spread(functools.partial(_make_shard, root, recipe), todo, workers, ended):
         done += _shard_size(recipe, shard)
         if progress is not None:
             progress(done, recipe.responses)
@@ -218,30 +220,6 @@ def response_of(
     seed = int(np.random.SeedSequence(recipe_seed, spawn_key=(1, *key)).generate_state(1, np.uint64)[0] >> np.uint64(1))
     rng = np.random.default_rng(seed)
     return simulate(room, draw_position(rng, room, ranges), rng, sample_rate, seed=seed)
-
-
-def _run_shards(root: Path, recipe: _Recipe, todo: Sequence[int], workers: int) -> Iterator[int]:
-    if workers == 1 or len(todo) < 2:
-        for shard in todo:
-            _make_shard(root, recipe, shard)
-            yield shard
-        return
-    # spawn: a forked child would inherit the locks of whatever threads the caller runs
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=keep_memory) as pool:
-        futures = {pool.submit(_make_shard, root, recipe, shard): shard for shard in todo}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        except BrokenProcessPool as error:
-            raise DataError(
-                f"a process that made the bank {root} was ended from outside, perhaps for want of memory; "
-                "what is finished is kept, run again with fewer workers"
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def _shard_size(recipe: _Recipe, shard: int) -> int:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, DataError
 from open_elsa.scenes.over_time import classes_of, dcase_rows
@@ -99,23 +100,34 @@ def _write_scene(
     except AudioError as error:
         problems[scenes.clip(scene).path] = str(error)
         return None
-    peak = float(np.max(np.abs(sound)))
-    gain = min(1.0, PEAK / peak) if peak > 0 else 1.0
+    sound, gain_db = turned_down(sound)
     try:
         write_whole(_labels_path(path), lambda p: _write_text(p, "".join(f"{row}\n" for row in labels)))
-        audio.write(path, sound * np.float32(gain), scenes.sample_rate, subtype=_SUBTYPE, overwrite=True)
+        audio.write(path, sound, scenes.sample_rate, subtype=_SUBTYPE, overwrite=True)
     except (OSError, AudioError, DataError) as error:
         raise DataError(
             f"{error}; {made} scenes of this run are finished and kept: mend this and run it again"
         ) from error
+    return {"file": path.name, **line_of(scenes, i, gain_db)}
+
+
+def turned_down(sound: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """A scene (4, n) as it is exported, no sample beyond PEAK, and by how many dB it was turned down (0 or less)."""
+    peak = float(np.max(np.abs(sound)))
+    gain = np.float32(min(1.0, PEAK / peak) if peak > 0 else 1.0)
+    return sound * gain, round(20.0 * float(np.log10(gain)), 3)
+
+
+def line_of(scenes: SceneSet, i: int, gain_db: float) -> dict[str, Any]:
+    """Everything that is told of an exported scene, as JSON has it; gain_db: what `turned_down` says of it."""
+    scene = scenes[i]
     clip = scenes.clip(scene)
     return {
-        "file": path.name,
         "index": i,
         **scenes.truth(i),
         "captions": list(scene.captions),
         "snr_db": scene.snr_db,
-        "export_gain_db": round(20.0 * float(np.log10(gain)), 3),
+        "export_gain_db": gain_db,
         "sample_rate": scenes.sample_rate,
         "licence": clip.licence,
         "source_url": clip.source_url,

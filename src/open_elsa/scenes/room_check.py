@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import functools
 import math
-import multiprocessing
-import os
-import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
+from open_elsa.scenes import machine, room_physics
 from open_elsa.scenes import rooms as simulator_module
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.room_checks import bank_checks, simulator_checks
@@ -36,7 +32,6 @@ from open_elsa.scenes.room_references import (
     MAX_IMAGES,
     SIMULATORS,
     Simulator,
-    air_per_m,
     diffuse_field,
     image_acoustics,
     image_count,
@@ -47,6 +42,7 @@ from open_elsa.scenes.room_report import Reference, RoomNumbers, RoomReport
 from open_elsa.scenes.rooms import RoomRanges, band_damping, draw_position, draw_room, mixing_time_s, predicted_t30
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.scenes.tail_shares import tail_shares
+from open_elsa.scenes.workers import spread
 from open_elsa.sound import foa
 from open_elsa.sound.acoustics import DIRECT_WINDOW_S, OCTAVE_BANDS_HZ, THIRD_OCTAVE_BANDS_HZ, Acoustics, measure
 
@@ -65,10 +61,12 @@ _PULSE = 20
 #: The direct sound is looked at in the room itself where the first echo's pulse starts at least this much later.
 _ALONE_S = 0.0011
 _REFUSED = "refused"
+_ENDED = (
+    "a process that checked rooms was ended from outside, perhaps for want of memory, or it could not import the "
+    "simulator; run again with --workers 1"
+)
 _LIVE_HZ = (1500.0, 8000.0)
 _WATCHED = ("open-elsa", "numpy", "scipy", "pyroomacoustics")
-
-T = TypeVar("T")
 
 
 #: What is checked where nothing else is asked for: theory knows no other sources than these …
@@ -119,11 +117,11 @@ def check_rooms(
     others = min(rooms, COMPARED_ROOMS)
     total = rooms + others * len(compared)
     started = time.monotonic()
-    numbers = _told(_spread(task.numbers, rooms, workers), 0, total, progress)
+    numbers = _measured(task.numbers, rooms, workers, 0, total, progress)
     comparisons: dict[str, tuple[RoomNumbers, ...]] = {}
     for k, (name, other) in enumerate(compared.items()):
         quick = replace(task, simulate=other, references=False, short=True)
-        found = _told(_spread(quick.numbers, others, workers), rooms + k * others, total, progress)
+        found = _measured(quick.numbers, others, workers, rooms + k * others, total, progress)
         comparisons[name] = tuple(f for f in found if not f.problem.startswith(_REFUSED))
     return RoomReport(
         subject=_name_of(simulate),
@@ -153,7 +151,7 @@ def check_bank(
     rows = np.unique(np.linspace(0, len(bank) - 1, min(most, len(bank))).round().astype(int))
     started = time.monotonic()
     task = functools.partial(_bank_numbers, bank, rows, expected_shares)
-    numbers = _told(_spread(task, len(rows), workers), 0, len(rows), progress)
+    numbers = _measured(task, len(rows), workers, 0, len(rows), progress)
     return RoomReport(
         subject=f"bank {bank.folder.name}: {len(rows)} of {len(bank)} responses",
         seed=int(bank.manifest["seed"]),
@@ -194,7 +192,7 @@ class _Task:
         dead = self._made(replace(room, absorption=(_DEAD,) * len(room.absorption)), position, index)
         if not _problem(dead, sample_rate=self.sample_rate):
             arrival_s = position.distance_m / simulator_module.SPEED_OF_SOUND_M_S
-            direct = direct_sound(dead.response, self.sample_rate, position, arrival_s, air_per_m(room))
+            direct = direct_sound(dead.response, self.sample_rate, position, arrival_s, room_physics.air_per_m())
             numbers = replace(numbers, direct=direct)
         if index < REPEATED_ROOMS:
             again = self._made(room, position, index).response
@@ -278,7 +276,7 @@ def _live(made: RoomResponse, room: Room, position: SourcePosition, arrival_s: f
     alone_s = min(gap_s, 0.004) - _PULSE / made.sample_rate
     if alone_s < _ALONE_S:
         return None
-    air = air_per_m(room)
+    air = room_physics.air_per_m()
     return direct_sound(
         made.response, made.sample_rate, position, arrival_s, air, until_s=arrival_s + alone_s, band_hz=_LIVE_HZ
     )
@@ -313,35 +311,19 @@ def _provenance(started: float) -> dict[str, Any]:
             continue
     return {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()}-core {platform.machine()} CPU",
+        "machine": machine.described(),
         "seconds": round(time.monotonic() - started, 1),
         "versions": versions,
     }
 
 
-def _told(results: Iterator[T], before: int, total: int, progress: Progress | None) -> list[T]:
-    out: list[T] = []
-    for result in results:
-        out.append(result)
-        if progress is not None:
-            progress(before + len(out), total)
-    return out
-
-
-def _spread(task: Callable[[int], T], count: int, workers: int) -> Iterator[T]:
+def _measured(
+    task: Callable[[int], RoomNumbers], count: int, workers: int, before: int, total: int, progress: Progress | None
+) -> list[RoomNumbers]:
     """Results of task(0) … task(count - 1) in order, from one process or several."""
-    if workers == 1 or count < 2:
-        yield from map(task, range(count))
-        return
-    # spawn: a forked child would inherit the locks of whatever threads the caller runs
-    with ProcessPoolExecutor(min(workers, count), mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield from pool.map(task, range(count), chunksize=4)
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a process that checked rooms was ended from outside, perhaps for want of memory, or it could not "
-                "import the simulator; run again with --workers 1"
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    found: dict[int, RoomNumbers] = {}
+    for k, numbers in spread(task, range(count), workers, _ENDED):
+        found[k] = numbers
+        if progress is not None:
+            progress(before + len(found), total)
+    return [found[k] for k in range(count)]

@@ -16,7 +16,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.scenes import rooms
+from open_elsa.scenes import room_physics, rooms
 from open_elsa.scenes.room_measures import third_octave_sums
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.sound.acoustics import DIRECT_WINDOW_S, OCTAVE_BANDS_HZ, Acoustics, measure, octave_gains
@@ -34,12 +34,6 @@ SCATTERING = 0.1
 _OVERSAMPLING = 4
 #: Images that are placed at once.
 _PART_IMAGES = 400_000
-
-
-def air_per_m(room: Room) -> Float64:
-    """Energy attenuation of the air (8,) by octave in 1/m: what of the room's damping its walls don't explain."""
-    walls = -np.log1p(-np.asarray(room.absorption)) * room.surface_m2 / (4.0 * room.volume_m3)
-    return np.asarray(np.maximum(rooms.band_damping(room) / rooms.SPEED_OF_SOUND_M_S - walls, 0.0))
 
 
 # -- theory ----------------------------------------------------------------------------------------------------------
@@ -67,7 +61,7 @@ def diffuse_field(room: Room, distance_m: float, sample_rate: int) -> DiffuseFie
     hertz = scipy.fft.rfftfreq(n_fft, 1.0 / sample_rate)
     gains = octave_gains(hertz).astype(np.float64)
     rates = gains.T @ rooms.band_damping(room)
-    direct = np.exp(-distance_m * (gains.T @ air_per_m(room))) / distance_m**2
+    direct = np.exp(-distance_m * (gains.T @ room_physics.air_per_m())) / distance_m**2
     arrival_s = distance_m / rooms.SPEED_OF_SOUND_M_S
     level = 4.0 * math.pi * rooms.SPEED_OF_SOUND_M_S / room.volume_m3 / rates
 
@@ -147,7 +141,7 @@ def _image_response(room: Room, position: SourcePosition, sample_rate: int, chan
     n, fine = math.ceil(length_s * sample_rate), sample_rate * _OVERSAMPLING
     size = int(scipy.fft.next_fast_len((n + 256) * _OVERSAMPLING, real=True))
     half_log = 0.5 * np.log1p(-np.asarray(room.absorption))
-    half_air = 0.5 * air_per_m(room)
+    half_air = 0.5 * room_physics.air_per_m()
     yaw = math.radians(room.array_yaw_deg)
     sums = np.zeros((channels, len(OCTAVE_BANDS_HZ), size))
     for places, orders in images(room, rooms.source_place(room, position), rooms.SPEED_OF_SOUND_M_S * length_s):

@@ -6,12 +6,15 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from open_elsa.errors import ConventionError, DataError
-from open_elsa.sound.acoustics import Acoustics
+
+if TYPE_CHECKING:  # measuring needs scipy.fft, whose import takes half a second that embedding need not wait for
+    from open_elsa.sound.acoustics import Acoustics
 
 #: Array height, source distance and the like are checked against these physical limits.
 MAX_DISTANCE_M = 100.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,8 @@ from open_elsa.scenes.set_files import CLIPS, MANIFEST, PLAN, SCENES, SetFiles
 
 if TYPE_CHECKING:
     from open_elsa.scenes.export import ExportReport
+    from open_elsa.scenes.scene_report import SceneReport
+    from open_elsa.scenes.shards import ShardReport, ShardSettings
     from open_elsa.scenes.synthesis import Progress
 
 Float32 = NDArray[np.float32]
@@ -71,14 +73,20 @@ class SceneSet:
         return cls(files.folder, manifest, bank, root, rewritten)
 
     @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
+    def table(self) -> pa.Table:
+        """The scenes as they are stored, one row each (pyarrow); raises DataError when that is damaged."""
         path = SetFiles(self.folder).store.fetch(SCENES)
         try:
-            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+            table = pq.read_table(path)
         except (OSError, pa.ArrowInvalid) as error:
             raise DataError(f"{path} cannot be read ({error}); make the scenes again") from error
-        if len(rows) != self.manifest["made"]:
-            raise DataError(f"{path} has {len(rows)} scenes, set.json says {self.manifest['made']}; make them again")
+        if len(table) != self.manifest["made"]:
+            raise DataError(f"{path} has {len(table)} scenes, set.json says {self.manifest['made']}; make them again")
+        return table
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.table.to_pylist()
         if self.rewritten:
             from open_elsa.scenes.rewriting import scene_sets
 
@@ -202,7 +210,7 @@ class SceneSet:
         scene = self[i]
         if scene.sources:
             parts = (self.render_source(i, k) for k in range(len(scene.sources)))
-            return mixing.mix(parts, scene, self.sample_rate, self._recordings)
+            return mixing.mix(parts, scene, self.sample_rate, self.recordings)
         noise = None if scene.snr_db is None else (scene.snr_db, np.random.default_rng(scene.seed))
         response = self.bank.response(self.bank.index(scene.response_id))
         return render(self.dry(i), response, noise=noise, length=self._length(scene))
@@ -223,7 +231,8 @@ class SceneSet:
         return self._samples.get(clip_id, lambda: material.mono(path, self.sample_rate)[0])
 
     @property
-    def _recordings(self) -> Path | None:
+    def recordings(self) -> Path | None:
+        """The folder of recorded ambience; None where the set has none."""
         where = self.manifest.get("ambience_folder")
         return None if where is None else Path(places.reach(self.folder, where))
 
@@ -239,6 +248,36 @@ class SceneSet:
         from open_elsa.scenes.export import export
 
         return export(self, folder, format, max_problems=max_problems, progress=progress)
+
+    def report(
+        self,
+        *,
+        seed: int = 0,
+        rendered: int = 48,
+        pictured: int = 12,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> SceneReport:
+        """What is in the set: spread, captions, loudness, licences, what was left out; see `scene_report.report`."""
+        from open_elsa.scenes.scene_report import report
+
+        return report(self, seed=seed, rendered=rendered, pictured=pictured, progress=progress)
+
+    def export_shards(
+        self,
+        url: str | Path,
+        settings: ShardSettings | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        workers: int = 1,
+        max_problems: int | None = 20,
+        progress: Progress | None = None,
+    ) -> ShardReport:
+        """Write every scene into tar shards at a folder or URL; see `shards.export_shards`."""
+        from open_elsa.scenes.shards import export_shards
+
+        return export_shards(
+            self, url, settings, options=options, workers=workers, max_problems=max_problems, progress=progress
+        )
 
     def _length(self, scene: Scene) -> int:
         return round(scene.duration_s * self.sample_rate)

@@ -189,8 +189,8 @@ def _needed(plan: _Plan, bank: Bank) -> tuple[Path, ...]:
     """The folders of this machine that a node must have, too: those that are here and no URL."""
     rooms = None if getattr(bank, "url", None) else getattr(bank, "folder", None)
     ambience = None if plan.recordings is None else plan.recordings.folder
-    known = [str(p) for p in (places.folder_of([c.path for c in plan.clips]), rooms, ambience) if p is not None]
-    return tuple(Path(p) for p in known if not places.is_url(p) and Path(p).is_dir())
+    known = (places.folder_of([c.path for c in plan.clips]), rooms, ambience)
+    return tuple(Path(p) for p in known if p is not None and not places.is_url(p) and Path(p).is_dir())
 
 
 class _Maker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ Float32 = NDArray[np.float32]
 
 #: A peak at or below one step of 16-bit audio is silence.
 SILENCE_PEAK = 2.0**-15
+
+#: Numbers in a sound from which resampling on several threads pays for starting them (a millisecond's work).
+_WORTH_A_THREAD = 100_000
 
 ASSUMED_AMBIX = (
     "four channels without a word on their convention: taken as AmbiX (W Y Z X, SN3D);"
@@ -130,11 +134,14 @@ def as_sound(x: SoundLike, *, convention: str = "auto") -> Sound:
     if isinstance(x, (str, Path)):
         return read(x, convention=convention)
     samples, rate = _check_array(x, convention)
-    return _understand(samples, rate, "array", _array_convention(convention))
+    return _understand(np.array(samples), rate, "array", _array_convention(convention))  # the caller may change its own
 
 
-def resample(samples: NDArray[Any], from_rate: int, to_rate: int) -> Float32:
-    """Resample (c, n) from one rate in Hz to another with soxr at high quality; returns (c, m) float32, m >= 1."""
+def resample(samples: NDArray[Any], from_rate: int, to_rate: int, *, threads: int = 1) -> Float32:
+    """Resample (c, n) from one rate in Hz to another with soxr at high quality; returns (c, m) float32, m >= 1.
+
+    threads: how many channels at once, which changes no bit.
+    """
     x = np.asarray(samples, dtype=np.float32)
     if x.ndim != 2 or x.size == 0:
         raise AudioError(f"resample() takes samples of shape (channels, n), got {x.shape}")
@@ -142,15 +149,28 @@ def resample(samples: NDArray[Any], from_rate: int, to_rate: int) -> Float32:
     check_rate(to_rate, "resample()")
     if from_rate == to_rate:
         return x
-    out = np.ascontiguousarray(soxr.resample(x.T, from_rate, to_rate, quality="HQ").T, dtype=np.float32)
+
+    def some(channels: Float32) -> Float32:
+        converted: Float32 = soxr.resample(channels.T, from_rate, to_rate, quality="HQ").T
+        return converted
+
+    threads = min(threads, len(x)) if x.size > _WORTH_A_THREAD else 1
+    if threads > 1:
+        with ThreadPoolExecutor(threads - 1) as others:  # soxr lets go of the interpreter
+            parts = np.array_split(x, threads)
+            rest = [others.submit(some, part) for part in parts[1:]]
+            out = np.concatenate([some(parts[0]), *(part.result() for part in rest)], dtype=np.float32)
+    else:
+        out = np.ascontiguousarray(some(x), dtype=np.float32)
     return out if out.shape[1] else x[:, :1]
 
 
-def to_rate(sound: Sound, rate: int) -> Sound:
-    """Give the sound at another sample rate in Hz (itself when it has it already)."""
+def to_rate(sound: Sound, rate: int, *, threads: int = 1) -> Sound:
+    """Give the sound at another sample rate in Hz (itself when it has it already); threads: as for resample()."""
     if sound.sample_rate == rate:
         return sound
-    return replace(sound, samples=resample(sound.samples, sound.sample_rate, rate), sample_rate=int(rate))
+    samples = resample(sound.samples, sound.sample_rate, rate, threads=threads)
+    return replace(sound, samples=samples, sample_rate=int(rate))
 
 
 def windows(x: SoundLike, window_s: float, hop_s: float, *, convention: str = "auto") -> Iterator[Window]:
@@ -179,7 +199,7 @@ def windows(x: SoundLike, window_s: float, hop_s: float, *, convention: str = "a
 def is_silent(samples: NDArray[Any]) -> bool:
     """Tell whether no sample, of any shape, rises above one step of 16-bit audio (-90 dBFS)."""
     x = np.asarray(samples)
-    return x.size == 0 or float(np.max(np.abs(x))) <= SILENCE_PEAK
+    return x.size == 0 or max(float(np.max(x)), -float(np.min(x))) <= SILENCE_PEAK  # without a copy of |x|
 
 
 def level_dbfs(samples: NDArray[Any]) -> float:
@@ -257,11 +277,14 @@ def _array_convention(convention: str) -> str:
 
 
 def _understand(samples: Float32, rate: int, source: str, convention: str, notes: tuple[str, ...] = ()) -> Sound:
-    """Make a Sound of checked raw channels (c, n): fold stereo, convert ambisonics, and say what was assumed."""
+    """Make a Sound of checked raw channels (c, n): fold stereo, convert ambisonics, and say what was assumed.
+
+    Channels that are what they should be are not copied.
+    """
     _check_channels(samples.shape[0], source, convention)
     balance_db: float | None = None
     if samples.shape[0] == 1:
-        out = samples.astype(np.float32)
+        out = samples
     elif samples.shape[0] == 2:
         out, balance_db, cancels = _fold_stereo(samples)
         notes += (FOLDED_STEREO, CANCELLING_STEREO) if cancels else (FOLDED_STEREO,)
@@ -271,7 +294,8 @@ def _understand(samples: Float32, rate: int, source: str, convention: str, notes
             notes += (f"ambisonics of order {order} ({samples.shape[0]} channels): the first four channels are kept",)
         if convention == "auto":
             notes += (ASSUMED_AMBIX,)
-        out = foa.from_convention(samples, "ambix" if convention == "auto" else convention)
+        is_ambix = convention in ("auto", "ambix")
+        out = samples[:4] if is_ambix else foa.from_convention(samples, convention)
     for note in notes:
         _tell(note, source)
     return Sound(out, rate, source, notes, balance_db)
@@ -327,6 +351,8 @@ def _check_array(x: Any, convention: str) -> tuple[Float32, int]:
     if not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(f"array: samples must be floats or integers, got {samples.dtype}")
     check_finite(samples, rate, "array")
+    if samples.dtype == np.float32:
+        return samples, rate
     with np.errstate(over="ignore"):
         single = samples.astype(np.float32)
     check_finite(single, rate, "array")  # float64 beyond the range of float32

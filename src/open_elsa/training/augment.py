@@ -11,7 +11,7 @@ from open_elsa.scenes.microphone import alias_matrix, frequencies, mix_channels
 from open_elsa.scenes.noise import NoisePool
 from open_elsa.sound import foa
 
-__all__ = ["AugmentConfig", "NoisePool", "add_noise", "apply_rotation", "microphone", "random_rotation"]
+__all__ = ["AugmentConfig", "NoisePool", "add_noise", "apply_rotation", "microphone", "mistaken", "random_rotation"]
 
 Array = NDArray[np.float32]
 
@@ -32,6 +32,7 @@ class AugmentConfig:
     room_snr_db: tuple[float, float] = (12.0, 60.0)  # diffuse room noise
     room_noise: float = 0.6  # chance of it
     level_db: float = 6.0  # of the whole scene
+    beam_error_deg: float = 8.0  # of the direction from which a beam hears the sound: the model's own errs too
 
 
 def random_rotation(rng: np.random.Generator, config: AugmentConfig) -> NDArray[np.float64]:
@@ -51,6 +52,12 @@ def apply_rotation(response: Array, matrix: NDArray[np.float64]) -> Array:
     turned[0] = response[0]
     turned[order] = matrix.astype(np.float32) @ response[order]
     return turned
+
+
+def mistaken(direction: NDArray[np.float64], rng: np.random.Generator, config: AugmentConfig) -> Array:
+    """A unit vector (3,) about `beam_error_deg` off the true one."""
+    off = direction + rng.normal(0, np.radians(config.beam_error_deg) / np.sqrt(2), 3)
+    return (off / np.linalg.norm(off)).astype(np.float32)
 
 
 def microphone(response: Array, sample_rate: int, rng: np.random.Generator, config: AugmentConfig) -> Array:

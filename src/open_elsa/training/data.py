@@ -124,8 +124,9 @@ class SceneBatches(Dataset[Batch]):
         first = step * self.batch_size + self.rank * share
         examples = [self._example(k, pool) for k in range(first, first + share)]
         audio = torch.from_numpy(np.stack([e.audio for e in examples]))
+        towards = torch.from_numpy(np.stack([e.towards for e in examples]))
         with torch.inference_mode():
-            parts = transform(audio)
+            parts = transform(audio, towards)
         words = [e.words for e in examples]
         said = [[e.says[v] for e in examples] for v in (0, 1)]
         facts = [facts_of(e.what_id, w) for e, w in zip(examples, words, strict=True)]
@@ -133,7 +134,7 @@ class SceneBatches(Dataset[Batch]):
             facts_of(e.what_id if s.what else 0, s.words) for row in said for e, s in zip(examples, row, strict=True)
         ]
         return Batch(
-            Features(parts.semantic.clone(), parts.spatial.clone()),
+            Features(*(part.clone() for part in parts)),
             torch.tensor([e.spatial for e in examples]),
             torch.tensor(np.stack([e.targets for e in examples]), dtype=torch.float32),
             torch.tensor(facts),
@@ -155,7 +156,8 @@ class SceneBatches(Dataset[Batch]):
             audio[0] = dry * np.float32(level)
             words = SpatialWords()
             targets = np.full(TARGET_COLUMNS, np.nan)
-            return _Example(audio, False, targets, words, what_id, self._captions(clip, words, rng))
+            nowhere = np.zeros(3, dtype=np.float32)
+            return _Example(audio, False, targets, words, what_id, self._captions(clip, words, rng), nowhere)
         response_index = int(rng.integers(len(self.bank)))
         targets = self.truth[response_index].copy()
         turn = augment.random_rotation(rng, self.config.augment)
@@ -168,7 +170,9 @@ class SceneBatches(Dataset[Batch]):
         azimuth, elevation = (float(a) for a in foa.angles(targets[:3]))
         distance, area, _, t30 = np.exp(targets[3:7])
         words = attributes.words_for(azimuth, elevation, distance, area, t30)
-        return _Example(scene, True, targets, words, what_id, self._captions(clip, words, rng))
+        says = self._captions(clip, words, rng)
+        towards = augment.mistaken(targets[:3], rng, self.config.augment)
+        return _Example(scene, True, targets, words, what_id, says, towards)
 
     def _captions(self, clip: Clip, words: SpatialWords, rng: np.random.Generator) -> tuple[_Said, _Said]:
         """A caption of everything, and one that says only a part: queries are rarely complete."""
@@ -195,6 +199,7 @@ class _Example(NamedTuple):
     words: SpatialWords
     what_id: int
     says: tuple[_Said, _Said]
+    towards: NDArray[np.float32]  # xyz from where the semantic encoder hears it, zeros for mono
 
 
 def _say(what: str | None, words: SpatialWords, rng: np.random.Generator) -> _Said:

@@ -71,12 +71,13 @@ _SMALL_DATA = DataConfig(seconds=3.0, repeats={"esc50": 5})
 
 
 def elsa_small() -> TrainConfig:
-    """The recipe of the shipped checkpoint, from nothing to its end."""
+    """The recipe of the shipped checkpoint, from nothing to its end: the last stage is that of `elsa_small_tune`."""
     data = _SMALL_DATA
     place = dataclasses.replace(data, spatial_share=1.0)
-    return TrainConfig(
+    tune = elsa_small_tune()
+    return dataclasses.replace(
+        tune,
         name="elsa-small",
-        model=model_config.elsa_small(),
         stages=(
             StageConfig("place", 400, 48, 2e-3, place),
             StageConfig("align", 800, 64, 1.2e-3, data, tagger_lr=0.3, bands=0.0),
@@ -84,12 +85,13 @@ def elsa_small() -> TrainConfig:
             StageConfig(
                 "align", 240, 64, 6e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, bands=0.0, balanced=True
             ),
+            *tune.stages,
         ),
     )
 
 
 def elsa_small_tune() -> TrainConfig:
-    """Go on from a finished elsa-small, with more sounds or your own.
+    """Go on from a finished elsa-small, with more sounds or your own: the last stage of its recipe.
 
     Longer pieces let the decay be heard, decay and DRR per band are asked for again, the words weigh more, and the
     noise is milder, since diffuse noise is hard to tell from a room's own sound.
@@ -97,9 +99,12 @@ def elsa_small_tune() -> TrainConfig:
     quiet = AugmentConfig(room_noise=0.4, room_snr_db=(18.0, 60.0), hiss_snr_db=(22.0, 75.0))
     data = dataclasses.replace(_SMALL_DATA, seconds=3.5, augment=quiet)
     last = StageConfig(
-        "align", 400, 48, 6e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, words=1.0, balanced=True
+        "align", 600, 48, 8e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, words=1.0, balanced=True
     )
-    return TrainConfig(name="elsa-small-tune", model=model_config.elsa_small(), stages=(last,))
+    # many rooms with few places each: how big a room is can only be learned from rooms
+    return TrainConfig(
+        name="elsa-small-tune", model=model_config.elsa_small(), stages=(last,), rooms=4000, positions_per_room=2
+    )
 
 
 def elsa_tiny() -> TrainConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +10,7 @@ import torch
 
 from open_elsa.errors import TrainingError
 from open_elsa.model import checkpoints
+from open_elsa.model.config import ElsaConfig
 from open_elsa.model.elsa import Elsa
 from open_elsa.model.semantic import HtsatEncoder, MobileNetEncoder
 from open_elsa.model.text_roberta import RobertaEncoder
@@ -17,7 +19,8 @@ from open_elsa.model.text_roberta import RobertaEncoder
 def give_weights(model: Elsa, start: Path | None, tagger: Path | None, text: Path | None) -> None:
     """Fill a new model with the weights that are given; what none of them holds stays random.
 
-    start: a checkpoint's folder, all weights of the very same model. tagger: the semantic encoder's start
+    start: a checkpoint's folder, all weights of the very same model, or of one that heard W alone and had no branch for
+    early reflections: the branch starts silent, the rest goes on. tagger: the semantic encoder's start
     (EfficientAT's file, or a folder with CLAP's weights for HTSAT). text: a folder with RoBERTa's weights.
     Raises TrainingError for a checkpoint of another model, and for parts that the model has no use for.
     """
@@ -40,12 +43,21 @@ def give_weights(model: Elsa, start: Path | None, tagger: Path | None, text: Pat
 
 def _go_on_from(model: Elsa, start: Path) -> None:
     found = checkpoints.load(start)
-    if found.config != model.config:
+    if found.config not in (model.config, _as_it_was(model.config)):
         raise TrainingError(
             f"{start} holds a model {found.config.name!r} that is not the recipe's {model.config.name!r} in every "
             f"setting; compare its config.json, or go on by the recipe that made it"
         )
     model.load_state_dict(checkpoints.own_state(found), strict=False)  # what a package brings is there already
+
+
+def _as_it_was(config: ElsaConfig) -> ElsaConfig:
+    """The model that elsa-small's first weights were trained for."""
+    return dataclasses.replace(
+        config,
+        semantic=dataclasses.replace(config.semantic, beam=0.0),
+        spatial=dataclasses.replace(config.spatial, comb=0),
+    )
 
 
 def _quick_statistics(model: Elsa) -> None:

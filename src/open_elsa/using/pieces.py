@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError
@@ -81,7 +82,7 @@ def pieces(item: AudioLike, config: ElsaConfig, sample_rate: int, *, convention:
 
 def _piece(sound: Sound, start_s: float, end_s: float, config: ElsaConfig, sample_rate: int) -> Piece:
     notes = list(sound.notes)
-    samples = audio.to_rate(sound, sample_rate).samples
+    samples = audio.to_rate(sound, sample_rate, threads=torch.get_num_threads()).samples
     if samples.shape[1] == 0:
         raise AudioError(f"{sound.source}: {sound.duration_s * 1000:.3f} ms is too short to embed")
     if not np.isfinite(samples).all():
