@@ -59,9 +59,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
 	$(PIP) install --no-deps -e .
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock requirements-s3.lock $(VENV)/.installed
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
 	$(PIP) install -r requirements-dev.lock
-	$(PIP) install --no-deps -r requirements-s3.lock
 	@touch $@
 
 clean:
