@@ -128,6 +128,7 @@ def test_ten_thousand_random_scenes_read_back() -> None:
         assert read(told.text) == told.facts, told.text
         assert true_of(told.facts, sources, area, t30)
         assert "{" not in told.text and "\n" not in told.text and "  " not in told.text
+        assert ", There" not in told.text, told.text
 
 
 @pytest.mark.parametrize("detail", DETAILS)

@@ -64,17 +64,18 @@ def several(sources: Sequence[tuple[What | None, Said]], room: Said, pick: Picke
             return ""
         clauses.append(clause)
     between, last = pick.one(_LISTS if phrases else _JOINTS if anywhere else _BARE_JOINTS)
-    text = (pick.one(_OPENERS) if phrases else "") + _joined(clauses, between, last)
+    opener = pick.one(_OPENERS) if phrases else ""
+    text = _joined(clauses, between, last)
     inside = room_phrase(room, pick)
     if inside:
         form = pick.index(4)
         if form == 0:
-            text = f"In {inside}, {text}"
+            opener = f"In {inside}, {opener.replace('There', 'there')}"
         elif form == 1:
             text += f". The recording was made in {inside}"
         else:
             text += f"{', all' if form == 2 and len(sources) > 1 else ','} in {inside}"
-    return finish("{T}", {"t": text}, pick)
+    return finish("{T}", {"t": opener + text}, pick)
 
 
 def _joined(clauses: list[str], between: str, last: str) -> str:
