@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scenes"))
 
 from scripted_server import Request, serve
 
-from open_elsa.app import cli
 from open_elsa.scenes.bank import make_bank
 from open_elsa.scenes.captions import parse
 from open_elsa.scenes.scene import Clip
@@ -21,16 +20,6 @@ from open_elsa.scenes.scene_set import SceneSet
 from open_elsa.scenes.synthesis import SceneRecipe, make_scenes
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def go(*words: object) -> tuple[int, str, str]:
-        code = cli.main([str(w) for w in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return go
 
 
 @pytest.fixture(scope="module")

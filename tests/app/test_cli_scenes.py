@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from markupsafe import escape
 
-from open_elsa.app import cli, show
+from open_elsa.app import show
 from open_elsa.scenes import planning
 from open_elsa.scenes.bank import make_bank
 from open_elsa.scenes.planning import Measured, SceneRates
@@ -21,16 +21,6 @@ from open_elsa.scenes.scene_set import SceneSet
 
 RATE = 16_000
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def go(*words: object) -> tuple[int, str, str]:
-        code = cli.main([str(w) for w in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return go
 
 
 @pytest.fixture(scope="module")

@@ -10,23 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from open_elsa.app import cli
 from open_elsa.corpora import responses
 from open_elsa.scenes.scene_set import SceneSet, open_bank
 from open_elsa.sound import foa
 
 RATE = 16_000
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def go(*words: object) -> tuple[int, str, str]:
-        code = cli.main([str(w) for w in words])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return go
 
 
 def response(azimuth_deg: float, convention: str = "ambix") -> np.ndarray:
