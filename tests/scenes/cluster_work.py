@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -56,13 +57,24 @@ def fail_always(held: tuple[Path, int], item: int) -> int:
 
 
 def wait_for_go(held: tuple[Path, int], item: int) -> int:
-    """Note on which node an item is being worked on, and end when `go` is there."""
+    _wait(held[0], item)
+    return held[1] + item
+
+
+def part_after_go(maker: Any, part: int) -> Any:
+    """Make a part of a set, whose folder is beside the one of the notes."""
+    _wait(Path(maker.files.folder).parent / "notes", part)
+    return maker.part(part)
+
+
+def _wait(notes: Path, item: int) -> None:
+    """Note on which node an item is being worked on, and end when `go` is there; on a doomed node, never."""
     import ray
 
-    (held[0] / f"{ray.get_runtime_context().get_node_id()}.{item}").touch()
-    while not (held[0] / "go").exists():
+    node = ray.get_runtime_context().get_node_id()
+    (notes / f"{node}.{item}").touch()
+    while not (notes / "go").exists() or (notes / f"doomed-{node}").exists():
         time.sleep(0.02)
-    return held[1] + item
 
 
 def _once(path: Path) -> bool:
