@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+import webdataset as wds
 
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import shard_files, shards
@@ -151,7 +152,6 @@ def test_the_sound_is_what_render_gives_within_the_rounding(exported: Path, scen
 
 
 def test_webdataset_reads_the_shards(exported: Path, scenes: SceneSet) -> None:
-    wds = pytest.importorskip("webdataset")
     pattern = str(exported / "shard-{000000..000002}.tar")
     samples = list(wds.WebDataset(pattern, shardshuffle=False).to_tuple("__key__", "json", "txt", "flac"))
     assert [key for key, *_ in samples] == [f"{i:08d}" for i in range(10)]
