@@ -125,9 +125,8 @@ def _prepare(
     """Decode the clips and make the bank, on the first rank; the others wait and open them."""
     rate = config.model.sample_rate
     name = f"{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}-bank{BANK_VERSION}"
-    banks = {False: cache / f"rooms-{name}"}
-    if any(stage.balanced for stage in config.stages):
-        banks[True] = cache / f"balanced-rooms-{name}"
+    asked = {stage.balanced for stage in config.stages}
+    banks = {balanced: cache / f"{'balanced-' if balanced else ''}rooms-{name}" for balanced in sorted(asked)}
     if distributed.rank() == 0:
         build_store(cache, clips, rate, progress=_every(console, "decoding", 1000))
         for balanced, folder in banks.items():
@@ -144,7 +143,7 @@ def _prepare(
             )
     distributed.wait()
     opened = {balanced: RoomBank.open(folder) for balanced, folder in banks.items()}
-    return TrainData(clips, build_store(cache, clips, rate), opened[False], opened.get(True))
+    return TrainData(clips, build_store(cache, clips, rate), opened.get(False), opened.get(True))
 
 
 def _every(console: Console, what: str, n: int) -> Callable[[int, int], None]:

@@ -43,21 +43,23 @@ WORKER_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class TrainData:
-    """What a run learns from: clips with their decoded samples, a bank of drawn rooms and, for stages that ask for it,
-    one whose word classes are equally frequent."""
+    """What a run learns from: clips with their decoded samples, a bank of drawn rooms, and one whose word classes are
+    equally frequent; of the two banks those that its stages ask for."""
 
     clips: Sequence[Clip]
     store: ClipStore
-    bank: RoomBank
+    bank: RoomBank | None
     balanced: RoomBank | None = None
 
     def bank_for(self, stage: StageConfig) -> RoomBank:
         """The bank that a stage draws from; TrainingError where it is not there."""
-        if not stage.balanced:
-            return self.bank
-        if self.balanced is None:
-            raise TrainingError("this stage trains in a balanced bank and was given none; make one with balanced=True")
-        return self.balanced
+        bank = self.balanced if stage.balanced else self.bank
+        if bank is None:
+            kind = "balanced bank" if stage.balanced else "bank as rooms are drawn"
+            raise TrainingError(
+                f"this stage trains in a {kind} and was given none; make one with balanced={stage.balanced}"
+            )
+        return bank
 
 
 class Stopped(Exception):
