@@ -19,7 +19,7 @@ from open_elsa.scenes.attributes import words_for
 from open_elsa.scenes.render import render
 from open_elsa.scenes.rooms import RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import RoomResponse, SpatialWords
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.scene_files import write_text
 from open_elsa.sound import audio, foa
 from open_elsa.using.embedder import Embedder, load
 from open_elsa.using.index import Hit, Index
@@ -209,11 +209,6 @@ def credits_of_sounds() -> list[dict[str, str]]:
     """The rows of credits.csv: file, title, label, caption, package, original_path, author, licence, source, sha256."""
     with (SOUNDS / "credits.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 # -- scenes ----------------------------------------------------------------------------------------------------------

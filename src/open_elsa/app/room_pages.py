@@ -17,7 +17,7 @@ from open_elsa.errors import DataError
 from open_elsa.scenes.room_checks import T30_CLASSES, t30_class
 from open_elsa.scenes.room_references import Simulator
 from open_elsa.scenes.room_report import Check, RoomNumbers, RoomReport, to_json
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.scene_files import write_text
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,3 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be made: {error.strerror}; name another folder") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a page, whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -12,7 +12,7 @@ from open_elsa.evals import plots
 from open_elsa.evals.result import Result, load_results
 from open_elsa.model import checkpoints
 from open_elsa.model.card import with_results
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.scene_files import write_text
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOT_MEASURED = "not measured yet"
@@ -236,7 +236,7 @@ def insert(path: Path, markdown: str, *, create: str = "") -> Path:
         raise DataError(f"{path} needs a line {BEGIN} and, after it, a line {END}; the table goes between them")
     text = f"{text[: start + len(BEGIN)]}\n\n{markdown.strip()}\n\n{text[end:]}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)
     return path
 
 
@@ -269,7 +269,7 @@ def write_report(
     if card is not None:
         path = card / checkpoints.CARD
         text = with_results(path.read_text(encoding="utf-8"), table)
-        write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_text(path, text)
         written.append(path)
     return written
 

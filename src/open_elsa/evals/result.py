@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from open_elsa.errors import DataError
 from open_elsa.evals.metrics import Interval
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.scene_files import write_text, write_whole
 
 #: Version of the file format; a reader refuses another one.
 FORMAT = 1
@@ -91,7 +91,7 @@ class Result:
             table = pa.table({k: pa.array(list(v)) for k, v in self.items.items()})
             write_whole(folder / f"{self.name}.items.parquet", lambda path: pq.write_table(table, path))
         path = folder / f"{self.name}.json"
-        write_whole(path, lambda temporary: temporary.write_text(self.to_json(), encoding="utf-8"))
+        write_text(path, self.to_json())
         return path
 
 

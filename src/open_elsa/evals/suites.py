@@ -30,8 +30,8 @@ from open_elsa.evals.observe import QUANTITIES, Embedder, EvalItem, Observations
 from open_elsa.evals.report import show, unit_of
 from open_elsa.evals.result import Result
 from open_elsa.scenes.bank import BANK_VERSION, make_bank
+from open_elsa.scenes.draw_rooms import OMNIDIRECTIONAL
 from open_elsa.scenes.measured import open_measured
-from open_elsa.scenes.rooms import RoomRanges
 from open_elsa.scenes.scene import Clip, SpatialWords
 from open_elsa.scenes.synthesis import SceneRecipe, SceneSet, make_scenes
 from open_elsa.sound import audio
@@ -59,7 +59,7 @@ MEASURED_RECIPE = SceneRecipe(duration_s=5.0, snr_db=None)
 
 #: Sources of the simulated suites radiate alike to all sides: a voice turned away sounds as one farther off does, and
 #: "near or far" asks for the distance. Directive sources have a place in training banks and in `elsa rooms make`.
-SIMULATED_RANGES = RoomRanges(directivity_shares=(1.0, 0.0, 0.0))
+SIMULATED_RANGES = OMNIDIRECTIONAL
 
 Split = Literal["test", "val"]
 

@@ -154,13 +154,13 @@ class ElsaSmall(Elsa):
         rows = spatial.nonzero()[:, 0]
         vector, direction = self._locate(*self.front_end.intensity(audio[rows]))
         mel = self.front_end.log_mel(listen(audio, _spread(direction, rows, len(spatial)), self.config.semantic.beam))
-        return self._join(mel, vector, direction, spatial)
+        return self._join(mel, vector, direction, rows)
 
     def encode_features(self, features: Features, spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed a batch from the front ends' output."""
         rows = spatial.nonzero()[:, 0]  # mono sounds stay out of the spatial encoder and its batch statistics
         vector, direction = self._locate(features.spatial[rows], features.bins[rows])
-        return self._join(features.semantic, vector, direction, spatial)
+        return self._join(features.semantic, vector, direction, rows)
 
     def _locate(self, bands: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
         """The spatial vector (b, dim) and the direction (b, 3) of sounds that have a place."""
@@ -169,19 +169,18 @@ class ElsaSmall(Elsa):
         reflections = self.spatial.reflections(bins, direction)
         return (vector if reflections is None else vector + reflections), direction
 
-    def _join(self, mel: Tensor, vector: Tensor, direction: Tensor, spatial: Tensor) -> ElsaOutput:
-        """What and where of a batch; vector, direction: of the spatial sounds alone."""
+    def _join(self, mel: Tensor, vector: Tensor, direction: Tensor, rows: Tensor) -> ElsaOutput:
+        """What and where of a batch; vector, direction: of the spatial sounds alone, which stand in `rows` of it."""
         with torch.autocast("cpu", enabled=False):  # depthwise convolutions are slower in bf16 on a CPU
             heard = self.semantic.from_log_mel(mel)
         what = nn.functional.normalize(self.what(heard), dim=-1)
-        rows = spatial.nonzero()[:, 0]
         room = self.room(vector).float()
         said = torch.cat([2 * direction, (room - room.new_tensor(ROOM_CENTRE)) / room.new_tensor(ROOM_SPREAD)], 1)
         where = self.where(vector) + self.where_said(said)
         where = nn.functional.normalize(where.float(), dim=-1)
-        places = self.no_place.expand(len(spatial), -1).index_copy(0, rows, where)
-        direction, room = _spread(direction, rows, len(spatial)), _spread(room, rows, len(spatial))
-        spread = _spread(self.spread(vector).float(), rows, len(spatial))
+        places = self.no_place.expand(len(mel), -1).index_copy(0, rows, where)
+        direction, room = _spread(direction, rows, len(mel)), _spread(room, rows, len(mel))
+        spread = _spread(self.spread(vector).float(), rows, len(mel))
         return ElsaOutput(
             embedding=nn.functional.normalize(torch.cat([what.float(), places], 1), dim=-1),
             direction=direction,
@@ -191,7 +190,7 @@ class ElsaSmall(Elsa):
             t30_s=room[:, 2].exp(),
             drr_db=10 * room[:, 3],
             uncertainty_deg=spread[:, 0].exp(),
-            bands=_spread(self.bands(vector).float(), rows, len(spatial)) if self.training else None,
+            bands=_spread(self.bands(vector).float(), rows, len(mel)) if self.training else None,
         )
 
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "b d"]:

@@ -66,6 +66,10 @@ class RoomRanges:
                 raise ConfigError(f"RoomRanges.{name} must be three shares, none below zero and not all zero")
 
 
+#: Sources that radiate alike to all sides, else as drawn by default.
+OMNIDIRECTIONAL = RoomRanges(directivity_shares=(1.0, 0.0, 0.0))
+
+
 def draw_room(rng: np.random.Generator, ranges: RoomRanges, room_id: str) -> Room:
     """Draw a room whose full-band T30 follows `ranges` and whose absorption is physically possible (Eyring).
 

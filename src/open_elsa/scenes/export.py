@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, DataError
 from open_elsa.scenes.over_time import classes_of, dcase_rows
-from open_elsa.scenes.scene_files import remove_leftovers, write_whole
+from open_elsa.scenes.scene_files import remove_leftovers, write_text
 from open_elsa.sound import audio
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def export(
         raise DataError(f"{root} cannot be made: {error.strerror}") from error
     lines = _finished(root, scenes, format)
     classes = classes_of([clip.label for clip in scenes.clips.values()])
-    write_whole(root / CLASSES, lambda p: _write_text(p, "".join(f"{name}\n" for name in classes)))
+    write_text(root / CLASSES, "".join(f"{name}\n" for name in classes))
     problems: dict[str, str] = {}
     started, made = monotonic(), 0
     for i in range(len(scenes)):
@@ -83,7 +83,7 @@ def export(
         if progress is not None:
             progress(SceneProgress(i + 1, len(scenes), made / max(monotonic() - started, 1e-9)))
     text = "".join(json.dumps(lines[i], ensure_ascii=False) + "\n" for i in sorted(lines))
-    write_whole(root / TRUTH, lambda p: _write_text(p, text))
+    write_text(root / TRUTH, text)
     (root / _JOURNAL).unlink(missing_ok=True)
     remove_leftovers(root)
     return ExportReport(str(root), len(lines), problems)
@@ -102,7 +102,7 @@ def _write_scene(
         return None
     sound, gain_db = turned_down(sound)
     try:
-        write_whole(_labels_path(path), lambda p: _write_text(p, "".join(f"{row}\n" for row in labels)))
+        write_text(_labels_path(path), "".join(f"{row}\n" for row in labels))
         audio.write(path, sound, scenes.sample_rate, subtype=_SUBTYPE, overwrite=True)
     except (OSError, AudioError, DataError) as error:
         raise DataError(
@@ -169,7 +169,3 @@ def _note(path: Path, line: dict[str, Any]) -> None:
             os.fsync(journal.fileno())
     except OSError as error:
         raise DataError(f"{path} could not be written ({error.strerror}); what is finished is kept") from error
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

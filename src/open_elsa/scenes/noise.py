@@ -66,10 +66,15 @@ def add_white(scene: Float32, snr_db: float, rng: np.random.Generator, *, diffus
     diffuse: Y, Z, X hold a third of W's power each; else, as a sensor makes it, every channel holds the same.
     """
     rms = float(np.sqrt(np.mean(np.square(scene[0], dtype=np.float64))))
-    level = np.full((4, 1), rms * 10.0 ** (-snr_db / 20.0), dtype=np.float32)
+    scene += white(scene.shape, rms * 10.0 ** (-snr_db / 20.0), rng, diffuse=diffuse)
+
+
+def white(shape: tuple[int, ...], rms: float, rng: np.random.Generator, *, diffuse: bool) -> Float32:
+    """White noise (4, n) of an RMS in W; diffuse as in `add_white`."""
+    level = np.full((4, 1), rms, dtype=np.float32)
     if diffuse:
         make_diffuse(level)
-    scene += rng.standard_normal(scene.shape, dtype=np.float32) * level
+    return rng.standard_normal(shape, dtype=np.float32) * level
 
 
 class NoisePool:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from open_elsa.errors import DataError
 from open_elsa.scenes import mixing
-from open_elsa.scenes.noise import make_diffuse
+from open_elsa.scenes.noise import white
 from open_elsa.scenes.render import render_torch
 
 if TYPE_CHECKING:
@@ -95,9 +95,7 @@ def _finished(scenes: SceneSet, i: int, wet: dict[int, Tensor]) -> Tensor:
 
 
 def _noise(heard: Tensor, snr_db: float, seed: int) -> Tensor:
-    """White diffuse noise (4, n) for a scene: `noise.add_white`."""
-    level = np.full((4, 1), 10.0 ** (-snr_db / 20.0), dtype=np.float32)
-    make_diffuse(level)
-    drawn = np.random.default_rng(seed).standard_normal(tuple(heard.shape), dtype=np.float32) * level
-    rms = torch.sqrt(torch.mean(torch.square(heard[0].double()))).float()
-    return torch.as_tensor(drawn, device=heard.device) * rms
+    """White diffuse noise (4, n) for a scene that is heard on a device, as `noise.add_white` draws it."""
+    rms = float(torch.sqrt(torch.mean(torch.square(heard[0].double()))))
+    drawn = white(tuple(heard.shape), rms * 10.0 ** (-snr_db / 20.0), np.random.default_rng(seed), diffuse=True)
+    return torch.as_tensor(drawn, device=heard.device)

@@ -18,6 +18,7 @@ from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import machine, room_physics
 from open_elsa.scenes import rooms as simulator_module
 from open_elsa.scenes.bank import RoomBank
+from open_elsa.scenes.draw_rooms import OMNIDIRECTIONAL
 from open_elsa.scenes.room_checks import bank_checks, simulator_checks
 from open_elsa.scenes.room_measures import (
     TAIL_OCTAVES,
@@ -70,7 +71,7 @@ _WATCHED = ("open-elsa", "numpy", "scipy", "pyroomacoustics")
 
 
 #: What is checked where nothing else is asked for: theory knows no other sources than these …
-CHECKED_RANGES = RoomRanges(directivity_shares=(1.0, 0.0, 0.0))
+CHECKED_RANGES = OMNIDIRECTIONAL
 #: … and image sources no other walls than mirrors.
 REFERENCE_RANGES = replace(CHECKED_RANGES, scattering=(0.0, 0.0))
 

@@ -102,6 +102,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             unfinished.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text as `write_whole` does."""
+    write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the hidden unfinished files of writers that were killed."""
     for path in [*folder.glob(".*.tmp-*"), *folder.glob(".*.part")]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -20,12 +20,11 @@ import soundfile
 from open_elsa.errors import AudioError, ConfigError, DataError
 from open_elsa.scenes import shard_files
 from open_elsa.scenes.export import line_of, turned_down
-from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.over_time import classes_of, dcase_rows
 from open_elsa.scenes.scene_files import WORDS, remove_leftovers
 from open_elsa.scenes.set_files import SCENES
 from open_elsa.scenes.store import Store
-from open_elsa.scenes.workers import run
+from open_elsa.scenes.workers import spread
 from open_elsa.sound import coded
 from open_elsa.sound.audio import resample
 
@@ -157,7 +156,7 @@ def export_shards(
     writer = begin(scenes, Store(url, options), settings or ShardSettings())
     rows: list[ShardRow] = []
     started, done, made = monotonic(), 0, 0
-    for job, row in run(_held, (writer,), write_shard, writer.jobs(), workers):
+    for job, row in spread(partial(write_shard, writer), writer.jobs(), workers):
         rows.append(row)
         refuse(rows, max_problems)
         done, made = done + job.last - job.first, made + (row.samples if row.made else 0)
@@ -262,12 +261,6 @@ def finish(held: ShardWriter, rows: Sequence[ShardRow]) -> ShardReport:
         manifest["licences"],
         _problems(rows),
     )
-
-
-def _held(writer: ShardWriter) -> ShardWriter:
-    if multiprocessing.parent_process() is not None:
-        keep_memory()
-    return writer
 
 
 def _identity(scenes: SceneSet) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from open_elsa.errors import ConfigError
 from open_elsa.model import config as model_config
 from open_elsa.model.config import ElsaConfig
-from open_elsa.scenes.rooms import RoomRanges
+from open_elsa.scenes.draw_rooms import OMNIDIRECTIONAL, RoomRanges
 from open_elsa.training.augment import AugmentConfig
 from open_elsa.training.data import DataConfig
 
@@ -51,7 +51,7 @@ class TrainConfig:
     rooms: int = 2000
     positions_per_room: int = 4
     # what the shipped weights heard; RoomRanges' own default draws directive sources as well
-    ranges: RoomRanges = field(default_factory=lambda: RoomRanges(directivity_shares=(1.0, 0.0, 0.0)))
+    ranges: RoomRanges = OMNIDIRECTIONAL
     bank_seed: int = 1  # evaluation banks use other seeds (evals.suites)
     seed: int = 0
     ema: float = 0.998  # moving average of the weights that is saved; 0: none
