@@ -25,12 +25,14 @@ QUIET = Console(file=io.StringIO())
 
 
 def short(**changes: Any) -> TrainConfig:
-    """Three steps of each stage, with averaged weights."""
+    """Three steps of each kind of stage, with averaged weights."""
     place, align = elsa_tiny().stages
     data = dataclasses.replace(align.data, seconds=0.6)
+    where = dataclasses.replace(data, spatial_share=1.0)
     stages = (
-        dataclasses.replace(place, steps=3, batch_size=4, data=dataclasses.replace(data, spatial_share=1.0)),
+        dataclasses.replace(place, steps=3, batch_size=4, data=where),
         dataclasses.replace(align, steps=3, batch_size=6, data=data),
+        StageConfig("recall", 3, 6, 1e-3, where, scenes=16, warmup_steps=1),
     )
     return dataclasses.replace(elsa_tiny(), **{"stages": stages, "ema": 0.9, **changes})
 

@@ -66,6 +66,24 @@ class Features(NamedTuple):
     bins: Tensor  # elsa-small: mean intensity per STFT bin; elsa-base: nothing, (b, 0)
 
 
+class Pooled(NamedTuple):
+    """What the convolutions of elsa-small's spatial encoder make of a batch, before anything reads it."""
+
+    pooled: Tensor  # (b, p)
+    votes: Tensor  # (b, heads, 3)
+    bins: Tensor  # (b, 8, bins), as in `Features`
+
+
+class WhereSaid(NamedTuple):
+    """What elsa-small says of where: unit vectors (b, where_dim) and (b, 3), the rest as in `ElsaOutput`."""
+
+    where: Tensor
+    direction: Tensor
+    room: Tensor
+    uncertainty_deg: Tensor
+    bands: Tensor
+
+
 class Truth(NamedTuple):
     """What is true of a batch, NaN where unknown: direction (b, 3) unit xyz; logs of m, m², m³, s; DRR in 10 dB."""
 
@@ -145,52 +163,69 @@ class ElsaSmall(Elsa):
 
         One set of prototypes for sounds and texts: what says "left" in one must say "left" in the other.
         """
-        where = nn.functional.normalize(embedding[:, -self.config.where_dim :], dim=-1)
+        return self.where_logits(nn.functional.normalize(embedding[:, -self.config.where_dim :], dim=-1))
+
+    def where_logits(self, where: Float[Tensor, "b w"]) -> tuple[Tensor, ...]:
+        """The same of where halves alone, unit vectors."""
         logits: tuple[Tensor, ...] = (10.0 * self.words(where)).split(WORDS, dim=1)
         return logits
 
     def encode_audio(self, audio: Float[Tensor, "b 4 n"], spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed AmbiX sounds: first where, then what is heard from there; where `spatial` is False only W is used."""
         rows = spatial.nonzero()[:, 0]
-        vector, direction = self._locate(*self.front_end.intensity(audio[rows]))
-        mel = self.front_end.log_mel(listen(audio, _spread(direction, rows, len(spatial)), self.config.semantic.beam))
-        return self._join(mel, vector, direction, rows)
+        said = self.say_where(self.pool(*self.front_end.intensity(audio[rows])))
+        towards = _spread(said.direction, rows, len(spatial))
+        return self._join(self.front_end.log_mel(listen(audio, towards, self.config.semantic.beam)), said, rows)
 
     def encode_features(self, features: Features, spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed a batch from the front ends' output."""
         rows = spatial.nonzero()[:, 0]  # mono sounds stay out of the spatial encoder and its batch statistics
-        vector, direction = self._locate(features.spatial[rows], features.bins[rows])
-        return self._join(features.semantic, vector, direction, rows)
+        return self._join(
+            features.semantic, self.say_where(self.pool(features.spatial[rows], features.bins[rows])), rows
+        )
 
-    def _locate(self, bands: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
-        """The spatial vector (b, dim) and the direction (b, 3) of sounds that have a place."""
-        vector, votes = self.spatial(bands)
-        direction = self._direction(vector, votes)
-        reflections = self.spatial.reflections(bins, direction)
-        return (vector if reflections is None else vector + reflections), direction
+    def pool(self, bands: Float[Tensor, "b 8 t m"], bins: Float[Tensor, "b 8 k"]) -> Pooled:
+        """The convolutions of the spatial encoder, on the spatial features of sounds that have a place."""
+        return Pooled(*self.spatial.pool(bands), bins)
 
-    def _join(self, mel: Tensor, vector: Tensor, direction: Tensor, rows: Tensor) -> ElsaOutput:
-        """What and where of a batch; vector, direction: of the spatial sounds alone, which stand in `rows` of it."""
-        with torch.autocast("cpu", enabled=False):  # depthwise convolutions are slower in bf16 on a CPU
-            heard = self.semantic.from_log_mel(mel)
-        what = nn.functional.normalize(self.what(heard), dim=-1)
+    def say_where(self, heard: Pooled) -> WhereSaid:
+        """All that is said of where, read from what the convolutions heard."""
+        vector, direction = self._locate(heard)
         room = self.room(vector).float()
         said = torch.cat([2 * direction, (room - room.new_tensor(ROOM_CENTRE)) / room.new_tensor(ROOM_SPREAD)], 1)
         where = self.where(vector) + self.where_said(said)
-        where = nn.functional.normalize(where.float(), dim=-1)
-        places = self.no_place.expand(len(mel), -1).index_copy(0, rows, where)
-        direction, room = _spread(direction, rows, len(mel)), _spread(room, rows, len(mel))
-        spread = _spread(self.spread(vector).float(), rows, len(mel))
+        return WhereSaid(
+            where=nn.functional.normalize(where.float(), dim=-1),
+            direction=direction,
+            room=room,
+            uncertainty_deg=self.spread(vector).float()[:, 0].exp(),
+            bands=self.bands(vector).float() if self.training else vector.new_zeros(len(vector), 0),
+        )
+
+    def _locate(self, heard: Pooled) -> tuple[Tensor, Tensor]:
+        """The spatial vector (b, dim) and the direction (b, 3) of sounds that have a place."""
+        vector = self.spatial.out(heard.pooled)
+        direction = self._direction(vector, heard.votes)
+        reflections = self.spatial.reflections(heard.bins, direction)
+        return (vector if reflections is None else vector + reflections), direction
+
+    def _join(self, mel: Tensor, said: WhereSaid, rows: Tensor) -> ElsaOutput:
+        """What and where of a batch; said: of the spatial sounds alone, which stand in `rows` of it."""
+        with torch.autocast("cpu", enabled=False):  # depthwise convolutions are slower in bf16 on a CPU
+            heard = self.semantic.from_log_mel(mel)
+        what = nn.functional.normalize(self.what(heard), dim=-1)
+        places = self.no_place.expand(len(mel), -1).index_copy(0, rows, said.where)
+        room = _spread(said.room, rows, len(mel))
         return ElsaOutput(
             embedding=nn.functional.normalize(torch.cat([what.float(), places], 1), dim=-1),
-            direction=direction,
+            direction=_spread(said.direction, rows, len(mel)),
             room=room,
             distance_m=room[:, 0].exp(),
             floor_area_m2=room[:, 1].exp(),
             t30_s=room[:, 2].exp(),
             drr_db=10 * room[:, 3],
-            uncertainty_deg=spread[:, 0].exp(),
-            bands=_spread(self.bands(vector).float(), rows, len(mel)) if self.training else None,
+            uncertainty_deg=_spread(said.uncertainty_deg[:, None], rows, len(mel))[:, 0],
+            bands=_spread(said.bands, rows, len(mel)) if self.training else None,
         )
 
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "b d"]:
@@ -200,7 +235,7 @@ class ElsaSmall(Elsa):
 
     def place(self, features: Features) -> Place:
         """What the spatial encoder says: the outputs of stage 1."""
-        vector, direction = self._locate(features.spatial, features.bins)
+        vector, direction = self._locate(self.pool(features.spatial, features.bins))
         bands = self.bands(vector).float()
         log_distance = self.room(vector).float()[:, 0]
         return Place(direction, log_distance, bands[:, 0], bands[:, 1 : 1 + BANDS], bands[:, 1 + BANDS :])
@@ -294,6 +329,10 @@ class SmallFrontEnd(nn.Module):
         heard = audio[:, 0] if towards is None else listen(audio, towards, self.beam)
         return Features(self.log_mel(heard), *self.intensity(audio))
 
+    def where(self, audio: Float[Tensor, "b 4 n"]) -> Features:
+        """The same without the log-mel, for training that asks only where."""
+        return Features(audio.new_zeros(len(audio), 0), *self.intensity(audio))
+
 
 class BaseFrontEnd(nn.Module):
     """Both fixed transforms of elsa-base, after repeating or cutting every sound to the window."""
@@ -306,8 +345,16 @@ class BaseFrontEnd(nn.Module):
 
     def forward(self, audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"] | None = None) -> Features:
         """CLAP's log-mel (b, 1, t, 64) of W, wherever the sound comes from, and unit intensity (b, 2, 3, 201, t)."""
-        whole = torch.stack([repeat_pad(sound, self.samples) for sound in audio])
+        whole = self._window(audio)
         return Features(self.log_mel(whole[:, 0]), self.intensity(whole), audio.new_zeros(len(audio), 0))
+
+    def where(self, audio: Float[Tensor, "b 4 n"]) -> Features:
+        """The same without the log-mel, for training that asks only where."""
+        nothing = audio.new_zeros(len(audio), 0)
+        return Features(nothing, self.intensity(self._window(audio)), nothing)
+
+    def _window(self, audio: Float[Tensor, "b 4 n"]) -> Float[Tensor, "b 4 w"]:
+        return torch.stack([repeat_pad(sound, self.samples) for sound in audio])
 
 
 def listen(audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"], beam: float) -> Float[Tensor, "b n"]:

@@ -133,8 +133,8 @@ class SelectorEncoder(nn.Module):
         self.fine = nn.Conv2d(w0, config.heads, 1)
         self.coarse = nn.Conv2d(w2, config.heads, 1)
         self.loudness = nn.Parameter(torch.full((config.heads, 1, 1), 4.0))  # starts as energy weights
-        pooled = width * 6 + config.heads * 5
-        self.out = nn.Sequential(nn.Linear(pooled, 384), nn.GELU(), nn.Linear(384, config.dim))
+        self.pooled = width * 6 + config.heads * 5
+        self.out = nn.Sequential(nn.Linear(self.pooled, 384), nn.GELU(), nn.Linear(384, config.dim))
         self.comb = _Comb(config.comb, config.dim) if config.comb else None
 
     def reflections(
@@ -145,8 +145,13 @@ class SelectorEncoder(nn.Module):
 
     def forward(self, features: Float[Tensor, "b 8 t m"]) -> SpatialOutput:
         """Encode a batch of features of equal length."""
+        pooled, votes = self.pool(features)
+        return SpatialOutput(self.out(pooled), votes)
+
+    def pool(self, features: Float[Tensor, "b 8 t m"]) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b h 3"]]:
+        """What the convolutions make of a batch before `out` reads it, and the heads' votes."""
         if not len(features):  # a batch of mono sounds only; empty statistics would be NaN
-            return SpatialOutput(features.new_zeros(0, self.dim), features.new_zeros(0, self.heads, 3))
+            return features.new_zeros(0, self.pooled), features.new_zeros(0, self.heads, 3)
         # in use, convolutions are quicker where a cell's channels lie side by side
         fine = self.stem(features if self.training else features.contiguous(memory_format=torch.channels_last))
         x = self.down1(fine)
@@ -168,7 +173,7 @@ class SelectorEncoder(nn.Module):
             ],
             1,
         )
-        return SpatialOutput(self.out(pooled), votes)
+        return pooled, votes
 
     def _vote(self, features: Tensor, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         logits = _one_by_one(self.fine, fine)  # (b, h, t, m/2)

@@ -21,10 +21,11 @@ class StageConfig:
     """One stage of training.
 
     kind: "place" trains the spatial encoder alone on direction, distance, volume, DRR and T30 per band; "align" trains
-    everything by contrast of sounds and captions plus regression of direction, distance and floor area.
+    everything by contrast of sounds and captions plus regression of direction, distance and floor area; "recall" hears
+    `scenes` scenes once and trains what comes after the spatial encoder's convolutions on them, many times over.
     """
 
-    kind: Literal["place", "align"]
+    kind: Literal["place", "align", "recall"]
     steps: int
     batch_size: int
     lr: float
@@ -38,6 +39,7 @@ class StageConfig:
     bands: float = 0.3  # weight of volume, DRR and T30 per band, where the model says them
     words: float = 0.5  # weight of the shared word prototypes: contrast alone was slow to tell left from right
     balanced: bool = False  # True: rooms whose word classes are equally frequent, T30 independent of size
+    scenes: int = 0  # "recall" only
     all_negatives: bool = False  # True: the paper's loss, other captions that are true as well count as wrong
 
 
@@ -68,6 +70,11 @@ class TrainConfig:
 
 #: ESC-50's labels are the cleanest of the corpus.
 _SMALL_DATA = DataConfig(seconds=3.0, repeats={"esc50": 5})
+_TUNE_DATA = dataclasses.replace(
+    _SMALL_DATA,
+    seconds=3.5,
+    augment=AugmentConfig(room_noise=0.4, room_snr_db=(18.0, 60.0), hiss_snr_db=(22.0, 75.0)),
+)
 
 
 def elsa_small() -> TrainConfig:
@@ -96,14 +103,26 @@ def elsa_small_tune() -> TrainConfig:
     Longer pieces let the decay be heard, decay and DRR per band are asked for again, the words weigh more, and the
     noise is milder, since diffuse noise is hard to tell from a room's own sound.
     """
-    quiet = AugmentConfig(room_noise=0.4, room_snr_db=(18.0, 60.0), hiss_snr_db=(22.0, 75.0))
-    data = dataclasses.replace(_SMALL_DATA, seconds=3.5, augment=quiet)
     last = StageConfig(
-        "align", 600, 48, 8e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, words=1.0, balanced=True
+        "align", 600, 48, 8e-4, _TUNE_DATA, tagger_lr=0.3, warmup_steps=20, regression=2.0, words=1.0, balanced=True
     )
     # many rooms with few places each: how big a room is can only be learned from rooms
     return TrainConfig(
         name="elsa-small-tune", model=model_config.elsa_small(), stages=(last,), rooms=4000, positions_per_room=2
+    )
+
+
+def elsa_small_recall() -> TrainConfig:
+    """Go on from a finished elsa-small and teach it more rooms: how far, how large, how reverberant.
+
+    What it hears and names is left as it is, and so is what captions mean.
+    """
+    data = dataclasses.replace(_TUNE_DATA, seconds=4.0, spatial_share=1.0)
+    last = StageConfig(
+        "recall", 4000, 256, 1e-3, data, weight_decay=0.02, regression=2.0, words=1.0, balanced=True, scenes=40_000
+    )
+    return TrainConfig(
+        name="elsa-small-recall", model=model_config.elsa_small(), stages=(last,), rooms=12_000, positions_per_room=2
     )
 
 
@@ -149,6 +168,7 @@ def elsa_base() -> TrainConfig:
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "elsa-small": elsa_small,
     "elsa-small-tune": elsa_small_tune,
+    "elsa-small-recall": elsa_small_recall,
     "elsa-tiny": elsa_tiny,
     "elsa-base": elsa_base,
 }

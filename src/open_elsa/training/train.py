@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from open_elsa.errors import TrainingError
-from open_elsa.model.elsa import BANDS, Elsa, ElsaSmall, Features, Truth, build
+from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import write_whole
@@ -27,7 +27,9 @@ from open_elsa.training import distributed, losses, starts, state
 from open_elsa.training.clip_store import ClipStore
 from open_elsa.training.data import Batch, SceneBatches
 from open_elsa.training.lamb import Lamb
+from open_elsa.training.objectives import align_losses, place_losses, recall_losses
 from open_elsa.training.recipes import StageConfig, TrainConfig
+from open_elsa.training.remembered import Remembered, order, remember
 
 #: For data workers. One thread each: BLAS threads that wait for a busy core cost three times the work they save. And
 #: without the malloc settings glibc maps and unmaps every large temporary, which costs up to half of the time.
@@ -148,7 +150,7 @@ class Run:
         saved = started = time.monotonic()
         first = self.step
         with _Log(self.out, self.total, enabled=distributed.rank() == 0) as log:
-            for batch in self._batches(stage, first):
+            for batch in self._recalled(stage, first) if stage.kind == "recall" else self._batches(stage, first):
                 metrics = self._update(stage, batch, optimizer, parameters)
                 self.step += 1
                 self.total += 1
@@ -167,7 +169,11 @@ class Run:
         self._save(optimizer)
 
     def _update(
-        self, stage: StageConfig, batch: Batch, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]
+        self,
+        stage: StageConfig,
+        batch: Batch | Remembered,
+        optimizer: torch.optim.Optimizer,
+        parameters: list[torch.nn.Parameter],
     ) -> dict[str, float]:
         """One step: a pure function of the configuration, the data and the step number."""
         torch.manual_seed(hash((self.config.seed, self.stage, self.step)) % 2**31)
@@ -196,7 +202,9 @@ class Run:
             **{k: float(v.detach()) for k, v in terms.items()},
         }
 
-    def _losses(self, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
+    def _losses(self, stage: StageConfig, batch: Batch | Remembered) -> dict[str, Tensor]:
+        if isinstance(batch, Remembered):
+            return recall_losses(_small(self.model), stage, Remembered(*(part.to(self.device) for part in batch)))
         batch = _to(batch, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16 and _computes_bf16(self.device)):
             if stage.kind == "place":
@@ -207,7 +215,7 @@ class Run:
         """Groups: the pretrained semantic encoder at a share of the rate; vectors and scalars without decay."""
         groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
         for name, parameter in self.model.named_parameters():
-            if not parameter.requires_grad or (stage.kind == "place" and name.startswith(("semantic.", "text."))):
+            if not parameter.requires_grad or not _learns(stage, name):
                 continue
             share = stage.tagger_lr if name.startswith("semantic.") else 1.0
             groups.setdefault((share, parameter.ndim > 1), []).append(parameter)
@@ -216,6 +224,22 @@ class Run:
             for (share, matrix), group in sorted(groups.items())
         ]
         return Lamb(rows, lr=stage.lr) if stage.optimizer == "lamb" else torch.optim.AdamW(rows, lr=stage.lr)
+
+    def _recalled(self, stage: StageConfig, first: int) -> Iterator[Remembered]:
+        """Batches of scenes that are heard here, before the first step, or were by a run that was killed."""
+        ranks = distributed.world_size()
+        hearing = dataclasses.replace(stage, batch_size=HEARD_AT_ONCE, steps=-(-stage.scenes // HEARD_AT_ONCE))
+        known = remember(
+            _small(self.model),
+            lambda start: self._batches(hearing, start),
+            stage.scenes // ranks,
+            HEARD_AT_ONCE // ranks,
+            self.out / "remembered" / f"stage{self.stage + 1}-rank{distributed.rank()}",
+            progress=lambda done, total: self.console.print(f"hearing {done}/{total}"),
+        )
+        share, seed = stage.batch_size // ranks, self.config.seed * 1000 + self.stage
+        for step in range(first, stage.steps):
+            yield known.rows(order(len(known.facts), share, step, seed))
 
     def _batches(self, stage: StageConfig, first: int) -> Iterator[Batch]:
         batches = self._dataset(stage, self.data, stage.steps)
@@ -244,6 +268,7 @@ class Run:
             seed=(self.config.seed * 1000 + self.stage) if seed is None else seed,
             rank=distributed.rank(),
             world=distributed.world_size(),
+            where_only=stage.kind != "align" and seed is None,
         )
 
     @torch.inference_mode()
@@ -288,50 +313,25 @@ class Run:
             self.console.print(f"{where}  {parts}  {seconds:.2f} s/step  {left:.0f} min left")
 
 
-def place_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
-    """Stage 1: minus the cosine of the direction, squared errors of log distance, volume, DRR and T30 per band."""
-    said, truth, mask = model.place(batch.features), batch.truth, batch.spatial
-    return {
-        "direction": stage.regression * losses.direction(said.direction, truth.direction, mask),
-        "distance": stage.regression * losses.squared(said.log_distance, truth.log_distance, mask),
-        **_band_losses(stage, said.log_volume, said.log_t30_bands, said.drr_bands, truth, mask),
-    }
+#: Scenes that are heard at once before a "recall" stage.
+HEARD_AT_ONCE = 48
+#: What such a stage trains: all that comes after the convolutions, and neither the words' prototypes nor the captions.
+_AFTER_CONVOLUTIONS = (
+    "spatial.out.", "spatial.comb.", "votes.", "steer.", "room.", "spread.", "bands.", "where.", "where_said.",
+)  # fmt: skip
 
 
-def _band_losses(
-    stage: StageConfig, log_volume: Tensor, log_t30: Tensor, drr: Tensor, truth: Truth, mask: Tensor
-) -> dict[str, Tensor]:
-    rows = mask[:, None].expand(-1, BANDS)
-    return {
-        "volume": stage.bands * losses.squared(log_volume, truth.log_volume, mask),
-        "t30": stage.bands * losses.squared(log_t30, truth.log_t30_bands, rows),
-        "drr": stage.bands * losses.squared(drr, truth.drr_bands, rows),
-    }
+def _learns(stage: StageConfig, name: str) -> bool:
+    """Whether a stage trains the parameter of that name."""
+    if stage.kind == "recall":
+        return name.startswith(_AFTER_CONVOLUTIONS)
+    return stage.kind == "align" or not name.startswith(("semantic.", "text."))
 
 
-def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
-    """Stage 2: contrast of sounds and captions, and the regressions on sounds that have a place."""
-    output = model.encode_features(batch.features, batch.spatial)
-    texts = batch.texts[: len(batch.spatial)] if stage.all_negatives else batch.texts
-    text = model.encode_text(texts)
-    facts = (None, None) if stage.all_negatives else (batch.facts, batch.text_facts)
-    truth, mask = batch.truth, batch.spatial
-    room = model.room_targets(truth)
-    terms = {
-        "contrast": losses.contrastive(output.embedding, text, model.logit_scale.exp(), *facts),
-        "direction": stage.regression * losses.direction(output.direction, truth.direction, mask),
-        "room": stage.regression * room.shape[1] * losses.squared(output.room, room, mask[:, None].expand_as(room)),
-    }
-    if isinstance(model, ElsaSmall):
-        heard = losses.words(model.word_logits(output.embedding), batch.facts)
-        read = losses.words(model.word_logits(text), batch.text_facts[: len(texts)])
-        terms["words"] = stage.words * (heard + read)
-    if output.bands is not None and stage.bands:
-        parts = torch.split(output.bands, [1, BANDS, BANDS], dim=1)
-        terms |= _band_losses(stage, parts[0][:, 0], parts[1], parts[2], truth, mask)
-    if output.uncertainty_deg is not None:
-        terms["spread"] = 0.05 * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)
-    return terms
+def _small(model: Elsa) -> ElsaSmall:
+    if not isinstance(model, ElsaSmall):
+        raise TrainingError(f"{model.config.name} has no convolutions to be kept as they are: leave recall stages out")
+    return model
 
 
 def _schedule(stage: StageConfig, step: int) -> float:
