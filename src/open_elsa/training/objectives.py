@@ -23,10 +23,9 @@ def recall_losses(model: ElsaSmall, stage: StageConfig, scenes: Remembered) -> d
     facts[:, 0] = 0
     silent = said.where.new_zeros(len(mask), model.config.embedding_dim - model.config.where_dim)
     audio = torch.cat([silent, said.where / math.sqrt(2)], 1)  # as in the whole embedding, what left out
-    text, text_facts = (part.transpose(0, 1).flatten(0, 1) for part in (scenes.text, scenes.text_facts))
     heard = losses.words(model.where_logits(said.where), facts)
     return {
-        "contrast": losses.contrastive(audio, text, model.logit_scale.exp().detach(), facts, text_facts),
+        "contrast": losses.contrastive(audio, scenes.text, model.logit_scale.exp().detach(), facts, scenes.text_facts),
         "direction": stage.regression * losses.direction(said.direction, truth.direction, mask),
         "room": stage.regression * room.shape[1] * losses.squared(said.room, room, mask[:, None].expand_as(room)),
         "words": stage.words * heard,

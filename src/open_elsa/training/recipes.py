@@ -117,7 +117,8 @@ def elsa_small_recall() -> TrainConfig:
 
     What it hears and names is left as it is, and so is what captions mean.
     """
-    data = dataclasses.replace(_TUNE_DATA, seconds=4.0, spatial_share=1.0)
+    # the second caption is the one that counts, and says only where
+    data = dataclasses.replace(_TUNE_DATA, seconds=4.0, spatial_share=1.0, caption_mix=(0.0, 1.0, 0.0))
     last = StageConfig(
         "recall", 4000, 256, 1e-3, data, weight_decay=0.02, regression=2.0, words=1.0, balanced=True, scenes=40_000
     )

@@ -22,6 +22,7 @@ from open_elsa.training.data import Batch
 
 #: Scenes in a file: what a kill costs at most.
 PIECE = 960
+_AT_ONCE = 4
 
 
 class Remembered(NamedTuple):
@@ -32,8 +33,8 @@ class Remembered(NamedTuple):
     bins: Tensor
     targets: Tensor  # (n, TARGET_COLUMNS)
     facts: Tensor  # (n, 6)
-    text: Tensor  # (n, 2, d): the scene's two captions as the frozen text encoder embeds them
-    text_facts: Tensor  # (n, 2, 6)
+    text: Tensor  # (n, d): the scene's second caption as the frozen text encoder embeds it
+    text_facts: Tensor  # (n, 6)
 
     def rows(self, index: Tensor) -> Remembered:
         """Some of the scenes, in single precision."""
@@ -102,21 +103,15 @@ def _hear(
 @torch.inference_mode()
 def _of(model: ElsaSmall, batch: Batch) -> Remembered:
     device = next(model.parameters()).device
-    heard = model.pool(batch.features.spatial.to(device).float(), batch.features.bins.to(device).float())
+    bands, bins = (part.to(device).float() for part in batch.features[1:])
+    # a few at a time: what the first convolutions make of a whole batch does not fit into any cache
+    parts = [model.pool(*few) for few in zip(bands.split(_AT_ONCE), bins.split(_AT_ONCE), strict=True)]
+    heard = Pooled(*(torch.cat(part) for part in zip(*parts, strict=True)))
     n = len(batch.facts)
-    text = model.encode_text(batch.texts)
-    text_facts = batch.text_facts.clone()
+    text_facts = batch.text_facts[n:].clone()
     text_facts[:, 0] = 0  # what is heard plays no part
-    pooled, votes, bins, text = (x.half().cpu() for x in (*heard, text.reshape(2, n, -1).transpose(0, 1)))
-    return Remembered(
-        pooled.clone(),
-        votes.clone(),
-        bins.clone(),
-        batch.targets.clone(),
-        batch.facts.clone(),
-        text.clone(memory_format=torch.contiguous_format),
-        text_facts.reshape(2, n, -1).transpose(0, 1).clone(memory_format=torch.contiguous_format),
-    )
+    pooled, votes, bins, text = (x.half().cpu().clone() for x in (*heard, model.encode_text(batch.texts[n:])))
+    return Remembered(pooled, votes, bins, batch.targets.clone(), batch.facts.clone(), text, text_facts)
 
 
 def order(count: int, batch_size: int, step: int, seed: int) -> Tensor:
