@@ -14,7 +14,7 @@ kept = keep_memory() if {keep} else False
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(20):
-        [np.ones(1_500_000) for _ in range(3)]
+        [np.ones(1_500_000 * k) for k in range(1, 6)]  # up to 60 MB: beyond what malloc takes from its heap by default
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults()
 print(kept, faults())

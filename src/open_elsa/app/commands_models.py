@@ -56,11 +56,13 @@ class Train(Common):
     def run(self) -> None:
         """Run it."""
         from open_elsa.model import checkpoints
+        from open_elsa.scenes.memory import keep_memory
         from open_elsa.training import distributed
         from open_elsa.training.recipes import recipe
         from open_elsa.training.session import train_recipe
         from open_elsa.training.train import resolved
 
+        keep_memory()  # a step's activations, hundreds of megabytes, would come from the system anew each time
         changes = {k: v for k in ("seed", "rooms", "workers") if (v := getattr(self, k)) is not None}
         config = resolved(recipe(self.preset), **changes)
         told = changes if self.start is None else {"start": self.start, **changes}

@@ -84,8 +84,9 @@ def _hear(
     step: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    was_training = model.training
+    was_training, threads = model.training, torch.get_num_threads()
     model.eval()
+    torch.set_num_threads(max(1, threads // 2))  # the processes that render have use for the other cores
     kept: list[Remembered] = []
     rest = iter(files)
     for batch in batches:
@@ -98,6 +99,7 @@ def _hear(
             if progress is not None:
                 progress(step, steps)
     model.train(was_training)
+    torch.set_num_threads(threads)
 
 
 @torch.inference_mode()

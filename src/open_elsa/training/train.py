@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from open_elsa.errors import TrainingError
 from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
 from open_elsa.scenes.bank import RoomBank
+from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import write_whole
 from open_elsa.training import distributed, losses, starts, state
@@ -31,15 +32,11 @@ from open_elsa.training.objectives import align_losses, place_losses, recall_los
 from open_elsa.training.recipes import StageConfig, TrainConfig
 from open_elsa.training.remembered import Remembered, order, remember
 
-#: For data workers. One thread each: BLAS threads that wait for a busy core cost three times the work they save. And
-#: without the malloc settings glibc maps and unmaps every large temporary, which costs up to half of the time.
+#: For data workers: one thread each, as BLAS threads that wait for a busy core cost three times the work they save.
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
-    "MALLOC_TOP_PAD_": "268435456",
 }
 
 
@@ -252,7 +249,7 @@ class Run:
             batch_size=None,
             sampler=range(first, stage.steps),
             num_workers=workers,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_start_worker,
             **extra,
         )
 
@@ -352,8 +349,9 @@ def _computes_bf16(device: torch.device) -> bool:
     return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def _one_thread(_: int) -> None:
+def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
+    keep_memory()
 
 
 class _Log:
