@@ -54,11 +54,11 @@ def whole(anechoic: TrainData, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def test_stopped_and_resumed_is_bit_identical(
     whole: tuple[Path, dict[str, Tensor]], anechoic: TrainData, tmp_path: Path
 ) -> None:
-    for stop_after in (2, 3, 5):  # inside stage 1, at its last step, inside stage 2
+    for stop_after in (2, 3, 5, 8):  # inside stage 1, at its last step, inside stages 2 and 3
         with pytest.raises(Stopped):
             train.train(short(), anechoic, tmp_path, validation=anechoic, stop_after=stop_after, console=QUIET)
         with (tmp_path / "metrics.jsonl").open("a") as log:  # steps that a kill lost after the state was saved
-            log.write(json.dumps({"total": stop_after + 1, "loss": 99.0}) + "\n" + '{"total": 7, "lo')
+            log.write(json.dumps({"total": stop_after + 1, "loss": 99.0}) + "\n" + '{"total": 9, "lo')
     model = train.train(short(), anechoic, tmp_path, validation=anechoic, console=QUIET)
     wanted = whole[1]
     assert weights(model).keys() == wanted.keys()
@@ -73,12 +73,13 @@ def test_the_log_has_every_step_once_and_what_validation_says(whole: tuple[Path,
     assert [(line["total"], line["stage"], line["step"]) for line in steps] == [
         *((k, "place", k) for k in (1, 2, 3)),
         *((k, "align", k - 3) for k in (4, 5, 6)),
+        *((k, "recall", k - 6) for k in (7, 8, 9)),
     ]
     for line in steps:
         parts = [v for k, v in line.items() if k not in ("total", "stage", "step", "loss", "lr", "gradient")]
         assert line["loss"] == pytest.approx(sum(parts), rel=1e-4)
     checks = [line for line in log if "loss" not in line]
-    assert [line["stage"] for line in checks] == ["place", "align"]
+    assert [line["stage"] for line in checks] == ["place", "align", "recall"]
     assert all(0 < line["val_direction_mean_deg"] < 180 for line in checks)
     assert 0 <= checks[1]["val_caption_true"] <= 1
     assert json.loads((whole[0] / "config.json").read_text())["name"] == "elsa-tiny"

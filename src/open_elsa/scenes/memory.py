@@ -1,4 +1,4 @@
-"""Memory of processes that simulate, render and train: kept when it is freed, instead of fetched from the system each time."""
+"""Memory of processes that simulate, render and train: kept when freed, instead of fetched from the system anew."""
 
 from __future__ import annotations
 

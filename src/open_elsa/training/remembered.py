@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -71,7 +72,7 @@ def remember(
     try:
         loaded = [load_file(file) for file in files]
         return Remembered(*(torch.cat([piece[name] for piece in loaded])[:count] for name in Remembered._fields))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, SafetensorError) as error:
         raise TrainingError(f"{folder} holds remembered scenes that cannot be read ({error}); delete it") from error
 
 
