@@ -108,7 +108,8 @@ def _of(model: ElsaSmall, batch: Batch) -> Remembered:
     device = next(model.parameters()).device
     bands, bins = (part.to(device).float() for part in batch.features[1:])
     # a few at a time: what the first convolutions make of a whole batch does not fit into any cache
-    parts = [model.pool(*few) for few in zip(bands.split(_AT_ONCE), bins.split(_AT_ONCE), strict=True)]
+    few = zip(torch.split(bands, _AT_ONCE), torch.split(bins, _AT_ONCE), strict=True)
+    parts = [model.pool(*some) for some in few]
     heard = Pooled(*(torch.cat(part) for part in zip(*parts, strict=True)))
     n = len(batch.facts)
     text_facts = batch.text_facts[n:].clone()
