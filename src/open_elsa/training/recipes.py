@@ -78,12 +78,13 @@ _TUNE_DATA = dataclasses.replace(
 
 
 def elsa_small() -> TrainConfig:
-    """The recipe of the shipped checkpoint, from nothing to its end: the last stage is that of `elsa_small_tune`."""
+    """The recipe of the shipped checkpoint, from nothing: its last stages are those of `elsa_small_tune` and
+    `elsa_small_recall`."""
     data = _SMALL_DATA
     place = dataclasses.replace(data, spatial_share=1.0)
-    tune = elsa_small_tune()
+    tune, recall = elsa_small_tune(), elsa_small_recall()
     return dataclasses.replace(
-        tune,
+        recall,
         name="elsa-small",
         stages=(
             StageConfig("place", 400, 48, 2e-3, place),
@@ -93,6 +94,7 @@ def elsa_small() -> TrainConfig:
                 "align", 240, 64, 6e-4, data, tagger_lr=0.3, warmup_steps=20, regression=2.0, bands=0.0, balanced=True
             ),
             *tune.stages,
+            *recall.stages,
         ),
     )
 
