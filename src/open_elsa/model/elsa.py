@@ -294,6 +294,10 @@ class SmallFrontEnd(nn.Module):
         heard = audio[:, 0] if towards is None else listen(audio, towards, self.beam)
         return Features(self.log_mel(heard), *self.intensity(audio))
 
+    def where(self, audio: Float[Tensor, "b 4 n"]) -> Features:
+        """What `Elsa.place` needs: the same without the log-mel, (b, 0) in its stead."""
+        return Features(audio.new_zeros(len(audio), 0), *self.intensity(audio))
+
 
 class BaseFrontEnd(nn.Module):
     """Both fixed transforms of elsa-base, after repeating or cutting every sound to the window."""
@@ -306,8 +310,15 @@ class BaseFrontEnd(nn.Module):
 
     def forward(self, audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"] | None = None) -> Features:
         """CLAP's log-mel (b, 1, t, 64) of W, wherever the sound comes from, and unit intensity (b, 2, 3, 201, t)."""
-        whole = torch.stack([repeat_pad(sound, self.samples) for sound in audio])
+        whole = self._whole(audio)
         return Features(self.log_mel(whole[:, 0]), self.intensity(whole), audio.new_zeros(len(audio), 0))
+
+    def where(self, audio: Float[Tensor, "b 4 n"]) -> Features:
+        """What `Elsa.place` needs: the same without the log-mel, (b, 0) in its stead."""
+        return Features(audio.new_zeros(len(audio), 0), self.intensity(self._whole(audio)), audio.new_zeros(len(audio), 0))
+
+    def _whole(self, audio: Tensor) -> Tensor:
+        return torch.stack([repeat_pad(sound, self.samples) for sound in audio])
 
 
 def listen(audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"], beam: float) -> Float[Tensor, "b n"]:

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from open_elsa.errors import DataError
 from open_elsa.model.config import ElsaConfig
-from open_elsa.model.elsa import BANDS, Features, Truth, front_end
+from open_elsa.model.elsa import BANDS, BaseFrontEnd, Features, SmallFrontEnd, Truth, front_end
 from open_elsa.scenes import attributes, captions
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.render import render
@@ -77,7 +77,10 @@ _COLUMNS = (
 
 
 class SceneBatches(Dataset[Batch]):
-    """`batches[step]` renders one rank's share of a batch, in whichever process asks."""
+    """`batches[step]` renders one rank's share of a batch, in whichever process asks.
+
+    where_only: without the semantic encoder's log-mel, (n, 0) in its stead, for what trains the spatial encoder alone.
+    """
 
     def __init__(
         self,
@@ -92,6 +95,7 @@ class SceneBatches(Dataset[Batch]):
         seed: int,
         rank: int = 0,
         world: int = 1,
+        where_only: bool = False,
     ) -> None:
         if batch_size % world:
             raise DataError(f"batch size {batch_size} must be a multiple of the {world} processes")
@@ -108,7 +112,8 @@ class SceneBatches(Dataset[Batch]):
         labels = sorted({c.label for c in self.clips})
         self.what_ids = {label: k + 1 for k, label in enumerate(labels)}
         self.truth = truth_table(bank)
-        self._local: tuple[torch.nn.Module, augment.NoisePool] | None = None
+        self.where_only = where_only
+        self._local: tuple[SmallFrontEnd | BaseFrontEnd, augment.NoisePool] | None = None
 
     def __len__(self) -> int:
         return self.steps
@@ -126,7 +131,7 @@ class SceneBatches(Dataset[Batch]):
         audio = torch.from_numpy(np.stack([e.audio for e in examples]))
         towards = torch.from_numpy(np.stack([e.towards for e in examples]))
         with torch.inference_mode():
-            parts = transform(audio, towards)
+            parts = transform.where(audio) if self.where_only else transform(audio, towards)
         words = [e.words for e in examples]
         said = [[e.says[v] for e in examples] for v in (0, 1)]
         facts = [facts_of(e.what_id, w) for e, w in zip(examples, words, strict=True)]

@@ -244,6 +244,7 @@ class Run:
             seed=(self.config.seed * 1000 + self.stage) if seed is None else seed,
             rank=distributed.rank(),
             world=distributed.world_size(),
+            where_only=stage.kind == "place",
         )
 
     @torch.inference_mode()
