@@ -1,12 +1,13 @@
 """Does it matter to a model in which rooms it learned? The same spatial encoder is trained twice, on our rooms and on
 image sources to order 10 of the same rooms, and both listen in rooms that were measured.
 
-Run: python benchmarks/training_rooms.py --data ../shared/data [--cache FOLDER] [--steps 250] [--out results]
+Run: python benchmarks/training_rooms.py --data ../shared/data [--cache FOLDER] [--steps 300] [--out results]
 
-Everything but the responses is the same in both trainings: rooms, places, clips, order, pieces, rotations, noise, start
-weights, number of steps. What a room is measured to be (T30, DRR) is measured of the responses that are heard. Only the
-first stage of the recipe is trained, the spatial encoder on direction, distance, volume, T30 and DRR, since what a sound
-is does not depend on the rooms. Killed and called again it goes on where it was: banks and runs are kept in --cache.
+Everything but the responses is the same in both trainings: rooms, places, clips, order, pieces, rotations, noise,
+start weights, number of steps. T30 and DRR are measured of the responses that are heard. Only the first stage of the
+recipe is trained, the spatial encoder on direction, distance, volume, T30 and DRR, since what a sound is does not
+depend on the rooms. --trainings repeats both with other weights, scenes and rooms, since no training is like another.
+Killed and called again it goes on where it was: banks and runs are kept in --cache.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,20 +61,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="elsa-small", help="a recipe whose first stage trains the spatial encoder")
     parser.add_argument("--rooms", type=int, default=600)
     parser.add_argument("--places", type=int, default=2, help="of a source in each room")
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=2.5, help="of a scene, in training and in the test")
     parser.add_argument("--clips", type=int, default=8, help="test clips heard from every measured place")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, scenes and rooms")
+    parser.add_argument("--trainings", type=int, default=2, help="in each kind of rooms")
+    parser.add_argument("--seed", type=int, default=0, help="of the first training's weights, scenes and rooms")
     parser.add_argument("--workers", type=int, help="processes that make rooms and batches; the recipe's")
     parser.add_argument("--out", default="", help="folder for benchmark.training_rooms.json")
     options = parser.parse_args(arguments)
     started, console = time.perf_counter(), Console(stderr=True)
-    config = config_of(options)
+    configs = [config_of(options, options.seed + k) for k in range(options.trainings)]
     clips = trainable_clips(options.data)
-    models, told = {}, {}
-    for arm in ARMS:
-        models[arm], told[arm] = trained(arm, config, clips, options.cache, console)
+    models: dict[str, list[Elsa]] = {arm: [] for arm in ARMS}
+    told: dict[str, list[dict[str, Any]]] = {arm: [] for arm in ARMS}
+    for config, arm in itertools.product(configs, ARMS):
+        model, about = trained(arm, config, clips, options.cache, console)
+        models[arm].append(model)
+        told[arm].append(about)
     suite = suites.measured(options.data, options.cache, clips_a_place=options.clips, duration_s=options.seconds)
     heard = listen(models, suite, console)
     metrics, intervals = compare(heard)
@@ -80,14 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         span = f"{intervals[name].low:8.4g} to {intervals[name].high:.4g}" if name in intervals else ""
         print(f"{name:42s} {value:10.4g}  {span}")
     if options.out:
-        result = result_of(metrics, intervals, heard, told, suite, config, options)
+        result = result_of(metrics, intervals, heard, told, suite, configs[0], options)
         print(dataclasses.replace(result, seconds=round(time.perf_counter() - started, 1)).save(options.out))
 
 
 # -- training --------------------------------------------------------------------------------------------------------
 
 
-def config_of(options: argparse.Namespace) -> TrainConfig:
+def config_of(options: argparse.Namespace, seed: int) -> TrainConfig:
     """The recipe with its first stage alone, and the numbers that were asked for."""
     given = recipe(options.model)
     stage = given.stages[0]
@@ -106,8 +112,8 @@ def config_of(options: argparse.Namespace) -> TrainConfig:
         stages=(stage,),
         rooms=options.rooms,
         positions_per_room=options.places,
-        seed=options.seed,
-        bank_seed=options.seed + 1,
+        seed=seed,
+        bank_seed=seed + 1,
         workers=given.workers if options.workers is None else options.workers,
     )
 
@@ -140,19 +146,19 @@ def bank_of(arm: str, config: TrainConfig, cache: Path, console: Console) -> Roo
 
 def trained(
     arm: str, config: TrainConfig, clips: Sequence[Clip], cache: Path, console: Console
-) -> tuple[Elsa, dict[str, str]]:
-    """The model of an arm, trained now, further, or long ago, and which rooms it learned in."""
+) -> tuple[Elsa, dict[str, Any]]:
+    """One model of an arm, trained now, further, or long ago, and which rooms it learned in."""
     bank = bank_of(arm, config, cache, console)
     store = build_store(cache, clips, config.model.sample_rate)
     data = TrainData(clips, store, bank)
     # all that changes a number is in the folder's name
     what = config.to_json() + bank.fingerprint() + "".join(store.ids)
     folder = cache / f"run-{arm}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
-    console.print(f"{arm}: {revision(ARMS[arm])}, {folder}")
+    console.print(f"{arm}: {revision(ARMS[arm])}, {folder}", soft_wrap=True)
     model = train(config, data, folder, console=console)
     t30, drr = (float(np.nanmean(bank.table[name].to_numpy())) for name in ("t30_s", "drr_db"))
-    told = {"simulator": revision(ARMS[arm]), "bank": bank.fingerprint()}
-    return model, {**told, "mean_t30_s": f"{t30:.3g}", "mean_drr_db": f"{drr:.3g}"}
+    simulator = revision(ARMS[arm])
+    return model, {"simulator": simulator, "bank": bank.fingerprint(), "mean_t30_s": t30, "mean_drr_db": drr}
 
 
 # -- listening -------------------------------------------------------------------------------------------------------
@@ -160,51 +166,57 @@ def trained(
 
 @dataclass(frozen=True)
 class Heard:
-    """What both models said of the same scenes: errors by arm of direction in degrees, (n,), and of distance as a share
-    of the true one, (n,)."""
+    """What the models said of the same scenes, a row for each of n scenes and each training: whose errors, by arm.
+
+    direction: (n * trainings,) degrees. distance: (n * trainings,), as a share of the true one. training: (n *
+    trainings,), which one a row is of.
+    """
 
     ids: list[str]
     places: list[str]
     families: list[str]
+    training: NDArray[np.int64]
     direction: dict[str, Floats]
     distance: dict[str, Floats]
 
 
 @torch.inference_mode()
-def listen(models: dict[str, Elsa], suite: suites.SceneItems, console: Console) -> Heard:
+def listen(models: dict[str, list[Elsa]], suite: suites.SceneItems, console: Console) -> Heard:
     """Render every scene once and have its direction and distance said by the spatial encoder of each model."""
     items: list[EvalItem] = []
-    said: dict[str, list[NDArray[np.float32]]] = {arm: [] for arm in models}
+    first = models["ours"][0]
+    device = next(first.parameters()).device
+    said: dict[str, list[NDArray[np.float32]]] = {arm: [] for arm in models}  # (trainings, scenes, 4) of each batch
     for batch in batches(suite.items()):
-        rate = next(iter(models.values())).sample_rate
-        sounds = [to_rate(Sound(item.samples, item.sample_rate, item.id), rate).samples for item in batch]
-        audio = torch.from_numpy(np.stack(sounds))
-        for arm, model in models.items():
-            device = next(model.parameters()).device
-            place = model.place(model.front_end.where(audio.to(device)))
-            row = torch.cat([place.direction, place.log_distance.exp()[:, None]], 1)
-            said[arm].append(row.float().cpu().numpy())
+        sounds = [to_rate(Sound(item.samples, item.sample_rate, item.id), first.sample_rate).samples for item in batch]
+        features = first.front_end.where(torch.from_numpy(np.stack(sounds)).to(device))
+        for arm, trainings in models.items():
+            places = [model.place(features) for model in trainings]
+            rows = [torch.cat([p.direction, p.log_distance.exp()[:, None]], 1) for p in places]
+            said[arm].append(torch.stack(rows).float().cpu().numpy())
         items += [dataclasses.replace(item, samples=item.samples[:, :0]) for item in batch]
         if len(items) % (20 * BATCH) == 0:
             console.print(f"{len(items)}/{len(suite)} scenes")
-    answers = {arm: np.concatenate(rows).astype(np.float64) for arm, rows in said.items()}
+    answers = {arm: np.concatenate(rows, axis=1).astype(np.float64) for arm, rows in said.items()}
+    times = len(models["ours"])
     azimuth, elevation, metres = (
         np.array([item.truth[name] for item in items], dtype=np.float64)
         for name in ("azimuth_deg", "elevation_deg", "distance_m")
     )
     true = unit_vector(azimuth, elevation)
     return Heard(
-        [item.id for item in items],
-        [item.place for item in items],
-        [item.group for item in items],
-        {arm: np.asarray(angular_error_deg(rows[:, :3], true)) for arm, rows in answers.items()},
-        {arm: np.abs(rows[:, 3] - metres) / metres for arm, rows in answers.items()},
+        [item.id for item in items] * times,
+        [item.place for item in items] * times,
+        [item.group for item in items] * times,
+        np.repeat(np.arange(times), len(items)),
+        {arm: np.asarray(angular_error_deg(rows[..., :3], true)).ravel() for arm, rows in answers.items()},
+        {arm: (np.abs(rows[..., 3] - metres) / metres).ravel() for arm, rows in answers.items()},
     )
 
 
 def batches(items: Iterator[EvalItem]) -> Iterator[list[EvalItem]]:
     """Scenes some at a time."""
-    while batch := list(islice(items, BATCH)):
+    while batch := list(itertools.islice(items, BATCH)):
         yield batch
 
 
@@ -215,13 +227,17 @@ def compare(heard: Heard) -> tuple[Metrics, Intervals]:
     """Errors of each arm, and how much smaller ours is scene by scene ("gain"), over all and by family of rooms.
 
     Metrics "ARM.direction.mean_deg", "gain.direction.median_deg", "ARM.direction.FAMILY.mean_deg",
-    "ARM.distance.mean_relative" and so on, with intervals over places; "direction.n", "direction.FAMILY.n".
+    "ARM.distance.mean_relative" and so on, with intervals over places; the same of each training alone, as
+    "gain.direction.training_1.mean_deg"; "direction.n", "direction.FAMILY.n": scenes, "direction.places".
     """
     metrics: Metrics = {}
     intervals: Intervals = {}
     families = np.asarray(heard.families)
     parts = {"": np.ones(len(families), dtype=np.bool_)}
     parts |= {f".{name}": families == name for name in sorted(set(heard.families))}
+    trainings = sorted(set(heard.training.tolist()))
+    if len(trainings) > 1:
+        parts |= {f".training_{k + 1}": heard.training == k for k in trainings}
     for quantity, errors, unit in (
         ("direction", heard.direction, "deg"),
         ("distance", heard.distance, "relative"),
@@ -231,7 +247,8 @@ def compare(heard: Heard) -> tuple[Metrics, Intervals]:
             ours, images = errors["ours"][mask], errors["images"][mask]
             known = (f"{quantity}{part}", unit, places)
             _add(metrics, intervals, known, ours, images)
-            metrics[f"{quantity}{part}.n"] = float(mask.sum())
+            scenes = {i for i, inside in zip(heard.ids, mask, strict=True) if inside}
+            metrics[f"{quantity}{part}.n"] = float(len(scenes))
             metrics[f"{quantity}{part}.places"] = float(len(set(places)))
     return metrics, intervals
 
@@ -239,49 +256,54 @@ def compare(heard: Heard) -> tuple[Metrics, Intervals]:
 def _add(
     metrics: Metrics, intervals: Intervals, known: tuple[str, str, list[str]], ours: Floats, images: Floats
 ) -> None:
-    """Mean and median of both arms and of what ours saves; the same scenes are drawn for both in the paired interval."""
+    """Mean and median of both arms and of what ours saves; the paired interval draws the same scenes for both."""
     name, unit, places = known
-    rows = np.arange(len(ours), dtype=np.float64)
-    for word, middle in (("mean", np.mean), ("median", np.median)):
-        said: dict[str, Callable[[Floats], float]] = {
-            "ours": lambda i, m=middle: float(m(ours[i.astype(int)])),
-            "images": lambda i, m=middle: float(m(images[i.astype(int)])),
-            "gain": lambda i, m=middle: float(m(images[i.astype(int)]) - m(ours[i.astype(int)])),
-        }
-        for arm, statistic in said.items():
-            key = f"{arm}.{name}.{word}_{unit}"
-            metrics[key] = statistic(rows)
-            intervals[key] = bootstrap_interval(rows, statistic, groups=places)
+    for arm, errors in (("ours", ours), ("images", images), ("gain", images - ours)):
+        metrics[f"{arm}.{name}.mean_{unit}"] = float(errors.mean())
+        intervals[f"{arm}.{name}.mean_{unit}"] = bootstrap_interval(errors, groups=places)
+    said: dict[str, Callable[[NDArray[np.int64]], float]] = {
+        "ours": lambda i: float(np.median(ours[i])),
+        "images": lambda i: float(np.median(images[i])),
+        "gain": lambda i: float(np.median(images[i]) - np.median(ours[i])),
+    }
+    rows = np.arange(len(ours))
+    for arm, median in said.items():
+        metrics[f"{arm}.{name}.median_{unit}"] = median(rows)
+        intervals[f"{arm}.{name}.median_{unit}"] = bootstrap_interval(
+            rows, lambda i, m=median: m(i.astype(int)), groups=places, rounds=300
+        )
 
 
 def result_of(
     metrics: Metrics,
     intervals: Intervals,
     heard: Heard,
-    told: dict[str, dict[str, str]],
+    told: dict[str, list[dict[str, Any]]],
     suite: suites.SceneItems,
     config: TrainConfig,
     options: argparse.Namespace,
 ) -> Result:
     """Everything as a result of the suite "benchmark"."""
     stage = config.stages[0]
-    names = ("model", "rooms", "places", "steps", "batch", "seconds", "clips", "seed")
+    names = ("model", "rooms", "places", "steps", "batch", "seconds", "clips", "trainings", "seed")
+    ours, images = (told[arm][0]["simulator"] for arm in ("ours", "images"))
     shown = " ".join(f"--{name} {getattr(options, name)}" for name in names)
     return Result(
         task="training_rooms",
         suite="benchmark",
         metrics=metrics,
         intervals=intervals,
-        n=len(heard.ids),
+        n=len(suite),
         protocol=(
-            f"The spatial encoder of {options.model} trained twice from the same start weights (seed {config.seed}): "
+            f"The spatial encoder of {options.model} trained in two kinds of rooms from the same start weights: "
             f"{stage.steps} steps of {stage.batch_size} scenes of {stage.data.seconds:g} s, the same clips, pieces, "
-            f"rotations and noise, in the same {config.rooms} rooms x {config.positions_per_room} places "
-            f"(seed {config.bank_seed}). 'ours': {told['ours']['simulator']}; 'images': {told['images']['simulator']}. "
-            f"{suite.about} Direction: great-circle angle; distance: error as a share of the truth. 'gain': error of "
-            "'images' less that of 'ours', above zero where our rooms teach more. 95 % interval by bootstrap over source "
-            "places, in 'gain' of both models on the same scenes; it says what other places would, not what another "
-            f"training would. Measured on {os.cpu_count()} cores."
+            f"rotations and noise, in the same {config.rooms} rooms x {config.positions_per_room} places. 'ours': "
+            f"{ours}; 'images': {images}. {options.trainings} trainings in each, from seed {config.seed} on, with "
+            f"their own weights, scenes and rooms; every scene counts once for each. {suite.about} Direction: "
+            "great-circle angle; distance: error as a share of the truth. 'gain': error of 'images' less that of "
+            "'ours' on the same scene, above zero where our rooms teach more. 95 % interval by bootstrap over source "
+            "places: what other places would give; the trainings stand apart to show what others would. Measured on "
+            f"{os.cpu_count()} cores."
         ),
         data_revision=suite.revision,
         versions=versions(),
@@ -292,6 +314,7 @@ def result_of(
             "id": heard.ids,
             "place": heard.places,
             "group": heard.families,
+            "training": heard.training.tolist(),
             **{f"{arm}_direction_error_deg": list(errors) for arm, errors in heard.direction.items()},
             **{f"{arm}_distance_error_relative": list(errors) for arm, errors in heard.distance.items()},
         },

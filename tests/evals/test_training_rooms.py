@@ -64,8 +64,10 @@ def test_it_runs_from_clips_to_a_table_and_goes_on_where_it_was(
 ) -> None:
     heard: list[Any] = []
     plain = SceneBatches.__getitem__
-    monkeypatch.setattr(SceneBatches, "__getitem__", lambda self, k: heard.append((self, plain(self, k))) or heard[-1][1])
-    benchmark.main(words(data, tmp_path))
+    monkeypatch.setattr(
+        SceneBatches, "__getitem__", lambda self, k: heard.append((self, plain(self, k))) or heard[-1][1]
+    )
+    benchmark.main([*words(data, tmp_path), "--trainings=1"])
     # the same sounds at the same places in the same order, in other rooms; and nothing made that isn't trained
     ours, images = heard[:3], heard[3:]
     assert len(heard) == 6 and ours[0][0].bank.manifest["simulator"] != images[0][0].bank.manifest["simulator"]
@@ -88,7 +90,7 @@ def test_it_runs_from_clips_to_a_table_and_goes_on_where_it_was(
     assert items is not None and np.mean(items["ours_direction_error_deg"]) == pytest.approx(
         result.metrics["ours.direction.mean_deg"]
     )
-    assert {r["simulator"] for r in result.details["arms"].values()} == {
+    assert {training["simulator"] for (training,) in result.details["arms"].values()} == {
         RoomBank.open(tmp_path / "cache" / f"{kind}rooms-2x2-32000-seed1-bank2").manifest["simulator"]
         for kind in ("", "image-sources-10-")
     }
@@ -97,10 +99,21 @@ def test_it_runs_from_clips_to_a_table_and_goes_on_where_it_was(
     row = next(line for line in report.headline([result]).splitlines() if "order-10 image sources" in line)
     assert f"**{gain:.1f}°**" in row and row.count("°") >= 4 and " 8 " in row
     # again: nothing is trained, and the numbers are the same
-    benchmark.main(words(data, tmp_path, "again"))
+    benchmark.main([*words(data, tmp_path, "again"), "--trainings=1"])
     assert len(heard) == 6
     (again,) = load_results(tmp_path / "again")
     assert again.metrics == result.metrics and again.intervals == result.intervals
+    # a second training of both, beside the first
+    benchmark.main([*words(data, tmp_path, "twice"), "--trainings=2"])
+    assert len(heard) == 12
+    (twice,) = load_results(tmp_path / "twice")
+    for arm in ("ours", "images", "gain"):
+        whole, one, two = (
+            twice.metrics[f"{arm}.direction{part}.mean_deg"] for part in ("", ".training_1", ".training_2")
+        )
+        assert one == pytest.approx(result.metrics[f"{arm}.direction.mean_deg"]) and two != one
+        assert whole == pytest.approx((one + two) / 2)
+    assert twice.metrics["direction.n"] == twice.n == 8 and twice.metrics["direction.places"] == 4
 
 
 def test_the_interval_of_the_gain_is_paired(benchmark: ModuleType) -> None:
@@ -110,7 +123,8 @@ def test_the_interval_of_the_gain_is_paired(benchmark: ModuleType) -> None:
     places = [str(i // 4) for i in range(400)]
     families = ["a"] * 200 + ["b"] * 200
     both = {"ours": ours, "images": ours + rng.uniform(0.5, 1.5, 400)}
-    heard = benchmark.Heard([str(i) for i in range(400)], places, families, both, {k: v / 60 for k, v in both.items()})
+    ids, once = [str(i) for i in range(400)], np.zeros(400, dtype=np.int64)
+    heard = benchmark.Heard(ids, places, families, once, both, {k: v / 60 for k, v in both.items()})
     metrics, intervals = benchmark.compare(heard)
     assert intervals["ours.direction.mean_deg"].high > intervals["images.direction.mean_deg"].low
     for name in ("gain.direction.mean_deg", "gain.direction.a.median_deg", "gain.direction.b.mean_deg"):
@@ -118,7 +132,7 @@ def test_the_interval_of_the_gain_is_paired(benchmark: ModuleType) -> None:
         assert metrics[name] == pytest.approx(1.0, abs=0.5)
     assert metrics["direction.a.places"] == 50
     assert metrics["gain.distance.mean_relative"] == pytest.approx(metrics["gain.direction.mean_deg"] / 60)
-    worse = benchmark.Heard(heard.ids, places, families, {"ours": both["images"], "images": ours}, heard.distance)
+    worse = benchmark.Heard(ids, places, families, once, {"ours": both["images"], "images": ours}, heard.distance)
     turned = benchmark.compare(worse)[1]["gain.direction.mean_deg"]
     assert turned.high < 0
 

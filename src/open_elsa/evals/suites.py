@@ -73,9 +73,9 @@ SIMULATED_ABOUT = (
     "beyond 2 m)."
 )
 MEASURED_ABOUT = (
-    "{places} places in measured rooms, {k} of {clips} test clips heard from each, {seconds:g} s a scene, no noise added "
-    "to that of the measurement. Directions and distances are the recordings' own; places between two words count "
-    "for errors and not for words."
+    "{places} places in measured rooms, {k} of {clips} test clips heard from each, {seconds:g} s a scene, no noise "
+    "added to that of the measurement. Directions and distances are the recordings' own; places between two words "
+    "count for errors and not for words."
 )
 
 Progressed = Callable[[int, int], None]

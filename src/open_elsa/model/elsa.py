@@ -315,7 +315,9 @@ class BaseFrontEnd(nn.Module):
 
     def where(self, audio: Float[Tensor, "b 4 n"]) -> Features:
         """What `Elsa.place` needs: the same without the log-mel, (b, 0) in its stead."""
-        return Features(audio.new_zeros(len(audio), 0), self.intensity(self._whole(audio)), audio.new_zeros(len(audio), 0))
+        return Features(
+            audio.new_zeros(len(audio), 0), self.intensity(self._whole(audio)), audio.new_zeros(len(audio), 0)
+        )
 
     def _whole(self, audio: Tensor) -> Tensor:
         return torch.stack([repeat_pad(sound, self.samples) for sound in audio])
