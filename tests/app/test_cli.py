@@ -268,7 +268,11 @@ def test_unexpected_errors_are_one_line_unless_debugged(
 
 def test_making_data(run: Run, sounds: Path, tmp_path: Path) -> None:
     (sounds / "captions.csv").write_text("path,caption\nlow.wav,a low tone\nhigh.wav,a high tone\n")
-    code, out, err = run("rooms", "make", tmp_path / "rooms", "--rooms", 1, "--positions-per-room", 2, "--json")
+    small = ("--rooms", 1, "--positions-per-room", 2, "--json")
+    assert run("rooms", "make", tmp_path / "images", *small, "--simulator", "image-sources-10")[0] == 0
+    assert "image sources to order 10" in json.loads((tmp_path / "images" / "bank.json").read_text())["simulator"]
+    assert "image-sources-10" in run("rooms", "make", tmp_path / "none", *small, "--simulator", "nonsense")[2]
+    code, out, err = run("rooms", "make", tmp_path / "rooms", *small)
     assert code == 0 and json.loads(out)["responses"] == 2, err
     assert json.loads(run("data", "check", sounds, "--json")[1])["complete"]
     made = ("scenes", "make", tmp_path / "scenes", "--clips", sounds, "--bank", tmp_path / "rooms", "--duration-s", 1)

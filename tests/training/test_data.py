@@ -27,7 +27,7 @@ FAITHFUL = AugmentConfig(gain_db=0, leak=0, alias_leak=0, tone_db=0, hiss=0, roo
 
 
 def scenes(data: TrainData, *, seed: int = 3, size: int = 4, **changes: object) -> SceneBatches:
-    places = {k: changes.pop(k) for k in ("rank", "world", "model", "bank") if k in changes}
+    places = {k: changes.pop(k) for k in ("rank", "world", "model", "bank", "where_only") if k in changes}
     config = dataclasses.replace(DataConfig(seconds=0.8), **changes)  # type: ignore[arg-type]
     model, bank = places.pop("model", elsa_tiny()), places.pop("bank", data.bank)
     return SceneBatches(  # type: ignore[call-overload,no-any-return]
@@ -184,6 +184,14 @@ def test_examples_are_those_that_the_shipped_model_heard(anechoic: TrainData) ->
     probe = np.random.default_rng(99).standard_normal((4, int(0.8 * RATE)))
     told = [float(np.sum(probe * e.audio)) for e in examples(anechoic, 6, seed=3)]
     assert told == pytest.approx(HEARD, rel=1e-4, abs=1e-4)
+
+
+def test_what_trains_the_place_alone_hears_the_same_place_and_no_more(anechoic: TrainData) -> None:
+    whole, where = (scenes(anechoic, where_only=only)[0] for only in (False, True))
+    assert torch.equal(whole.features.spatial, where.features.spatial)
+    assert torch.equal(whole.features.bins, where.features.bins)
+    assert whole.features.semantic.numel() and where.features.semantic.shape == (4, 0)
+    assert whole.texts == where.texts and torch.equal(whole.spatial, where.spatial)
 
 
 def test_the_semantic_encoder_learns_from_what_a_beam_towards_the_source_hears(anechoic: TrainData) -> None:

@@ -47,6 +47,8 @@ class RoomsMake(WithPlan):
     """Hertz."""
     balanced: bool = False
     """For test banks: every spatial word about equally often."""
+    simulator: Annotated[str, tyro.conf.arg(metavar="NAME")] = "open-elsa"
+    """open-elsa; image-sources-10, which has no tail, to compare with; or another that `elsa rooms check` takes."""
     workers: int = 1
     """Processes."""
 
@@ -65,6 +67,7 @@ class RoomsMake(WithPlan):
                 seed=self.seed,
                 sample_rate=self.sample_rate,
                 balanced=self.balanced,
+                simulator=self.simulator,
                 workers=self.workers,
                 progress=tell,
             )
@@ -81,6 +84,7 @@ class RoomsMake(WithPlan):
             seed=self.seed,
             sample_rate=self.sample_rate,
             balanced=self.balanced,
+            simulator=self.simulator,
         )
         self.show_plan(plan_rooms(measured, self.rooms * self.positions_per_room, **crew))
 

@@ -41,7 +41,7 @@ class RoomsCheck(Common):
     references: bool = False
     """Also against full image sources and beside a ray tracer; takes minutes."""
     simulator: Annotated[str, tyro.conf.arg(metavar="NAME")] = "open-elsa"
-    """open-elsa, image-sources, ray-tracing, or another's function as package.module:function."""
+    """open-elsa, image-sources, image-sources-10, ray-tracing, or another's function as package.module:function."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Write report.json and report.html with plots and sounds to listen to."""
     docs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None

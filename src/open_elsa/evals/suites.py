@@ -73,9 +73,9 @@ SIMULATED_ABOUT = (
     "beyond 2 m)."
 )
 MEASURED_ABOUT = (
-    "{places} places in measured rooms, {k} of {clips} test clips heard from each, 5 s a scene, no noise added "
-    "to that of the measurement. Directions and distances are the recordings' own; places between two words count "
-    "for errors and not for words."
+    "{places} places in measured rooms, {k} of {clips} test clips heard from each, {seconds:g} s a scene, no noise "
+    "added to that of the measurement. Directions and distances are the recordings' own; places between two words "
+    "count for errors and not for words."
 )
 
 Progressed = Callable[[int, int], None]
@@ -231,11 +231,14 @@ def measured(
     *,
     rooms: str | Path | None = None,
     quick: bool = False,
+    clips_a_place: int | None = None,
+    duration_s: float = MEASURED_RECIPE.duration_s,
     seed: int = SEEDS["test"],
 ) -> SceneItems:
     """The measured suite: 20 test clips (quick: 3) at every place of every room under data_root/measured-rooms.
 
     The clips of a place are drawn without replacement from (seed, place). rooms: another folder of measured rooms.
+    clips_a_place, duration_s: other numbers, for comparisons that have no time for the suite itself.
     """
     folder = Path(rooms) if rooms is not None else Path(data_root) / "measured-rooms"
     if not folder.is_dir():
@@ -243,17 +246,18 @@ def measured(
     areas = {k: v for k, v in _KNOWN_AREAS_M2.items() if (folder / k).is_dir()}
     bank = open_measured(folder, floor_area_m2=areas)
     clips = held_out_clips(data_root)
-    k = min(QUICK_CLIPS_A_PLACE if quick else CLIPS_A_PLACE, len(clips))
+    k = min(clips_a_place or (QUICK_CLIPS_A_PLACE if quick else CLIPS_A_PLACE), len(clips))
     pairs = [
         (clips[c].id, response)
         for place, response in enumerate(bank.ids)
         for c in np.random.default_rng([seed, place]).choice(len(clips), k, replace=False)
     ]
-    name = f"measured-{k}-seed{seed}-{MonoItems(clips).revision[:8]}"
-    made = make_scenes(cache / name, clips, bank, pairs=pairs, seed=seed, recipe=MEASURED_RECIPE)
-    return SceneItems(
-        made, "measured", family=True, about=MEASURED_ABOUT.format(k=k, places=len(bank), clips=len(clips))
-    )
+    recipe = replace(MEASURED_RECIPE, duration_s=duration_s)
+    length = "" if recipe == MEASURED_RECIPE else f"-{duration_s:g}s"
+    name = f"measured-{k}{length}-seed{seed}-{MonoItems(clips).revision[:8]}"
+    made = make_scenes(cache / name, clips, bank, pairs=pairs, seed=seed, recipe=recipe)
+    about = MEASURED_ABOUT.format(k=k, places=len(bank), clips=len(clips), seconds=duration_s)
+    return SceneItems(made, "measured", family=True, about=about)
 
 
 def run_suite(

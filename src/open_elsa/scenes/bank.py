@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import balanced, places
-from open_elsa.scenes.rooms import SIMULATOR, RoomRanges, draw_position, draw_room, simulate
+from open_elsa.scenes.room_references import OURS, revision
+from open_elsa.scenes.room_references import simulator as find_simulator
+from open_elsa.scenes.rooms import RoomRanges, draw_position, draw_room
 from open_elsa.scenes.scene import Room, RoomResponse, SourcePosition
 from open_elsa.scenes.scene_files import remove_leftovers, write_whole
 from open_elsa.scenes.workers import spread
@@ -46,6 +48,7 @@ class _Recipe:
     ranges: RoomRanges
     balanced: bool
     shard_responses: int
+    simulator: str = OURS
 
     @property
     def responses(self) -> int:
@@ -56,7 +59,9 @@ class _Recipe:
         return math.ceil(self.responses / self.shard_responses)
 
     def manifest(self) -> dict[str, Any]:
-        return {"version": BANK_VERSION, "simulator": SIMULATOR, **json.loads(json.dumps(asdict(self)))}
+        numbers = json.loads(json.dumps(asdict(self)))
+        del numbers["simulator"]  # recorded with its revision
+        return {"version": BANK_VERSION, "simulator": revision(self.simulator), **numbers}
 
 
 class RoomBank:
@@ -175,6 +180,7 @@ def make_bank(
     sample_rate: int = 48_000,
     ranges: RoomRanges | None = None,
     balanced: bool = False,
+    simulator: str = OURS,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> RoomBank:
@@ -182,12 +188,15 @@ def make_bank(
 
     A response is a pure function of (seed, room, position), so banks of different seeds share no room and any number
     of `workers` (processes) writes the same files. balanced: for test banks, every attribute's words come about
-    equally often. progress: called with (responses done, of all). Raises ConfigError for impossible numbers and
-    DataError when the folder holds a bank made from other numbers.
+    equally often. simulator: a name that `room_references.simulator` knows; every one is given the same rooms and
+    places. progress: called with (responses done, of all). Raises ConfigError for impossible numbers and an unknown
+    simulator, and DataError when the folder holds a bank made from other numbers or by another simulator.
     """
+    find_simulator(simulator)  # a wrong name is told before anything is written
     if min(rooms, positions_per_room, workers) < 1 or sample_rate < 8_000 or seed < 0:
         raise ConfigError("make_bank needs at least one room, place and worker, 8000 Hz or more, and a seed >= 0")
-    recipe = _Recipe(seed, rooms, positions_per_room, sample_rate, ranges or RoomRanges(), balanced, SHARD_RESPONSES)
+    drawn = ranges or RoomRanges()
+    recipe = _Recipe(seed, rooms, positions_per_room, sample_rate, drawn, balanced, SHARD_RESPONSES, simulator)
     root = Path(folder)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -214,12 +223,16 @@ def make_bank(
 
 
 def response_of(
-    recipe_seed: int, room: Room, ranges: RoomRanges, key: tuple[int, int], sample_rate: int
+    recipe_seed: int, room: Room, ranges: RoomRanges, key: tuple[int, int], sample_rate: int, simulator: str = OURS
 ) -> RoomResponse:
-    """The response of one place, a pure function of the bank's seed and `key` = (room index, position index)."""
+    """The response of one place, a pure function of the bank's seed and `key` = (room index, position index).
+
+    The place is drawn before anything else: it is the same whatever the simulator.
+    """
     seed = int(np.random.SeedSequence(recipe_seed, spawn_key=(1, *key)).generate_state(1, np.uint64)[0] >> np.uint64(1))
     rng = np.random.default_rng(seed)
-    return simulate(room, draw_position(rng, room, ranges), rng, sample_rate, seed=seed)
+    made = find_simulator(simulator)(room, draw_position(rng, room, ranges), rng, sample_rate)
+    return replace(made, seed=seed)
 
 
 def _shard_size(recipe: _Recipe, shard: int) -> int:
@@ -263,10 +276,10 @@ def _first_possible(recipe: _Recipe, room: Room, choices: Sequence[RoomRanges], 
     """The response of the first ranges in which its own draw finds a place; DataError of the last where none does."""
     for ranges in choices[:-1]:
         try:
-            return response_of(recipe.seed, room, ranges, key, recipe.sample_rate)
+            return response_of(recipe.seed, room, ranges, key, recipe.sample_rate, recipe.simulator)
         except DataError:
             continue
-    return response_of(recipe.seed, room, choices[-1], key, recipe.sample_rate)
+    return response_of(recipe.seed, room, choices[-1], key, recipe.sample_rate, recipe.simulator)
 
 
 def _row_of(made: RoomResponse, name: str, shard: int, offset: int, scale: float) -> dict[str, Any]:

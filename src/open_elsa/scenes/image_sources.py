@@ -1,4 +1,4 @@
-"""Image sources of a shoebox room up to the mixing time, and the first part of a response that they make."""
+"""Image sources of a shoebox room, up to the mixing time or to an order, and the responses that they make."""
 
 from __future__ import annotations
 
@@ -56,13 +56,11 @@ def image_sources(room: Room, source: tuple[float, float, float], reach_m: float
     reflections there (Allen and Berkley 1979).
     """
     axes, counts = [], []
-    for place, at, side in zip(source, room.array_m, room.size_m, strict=True):
-        most = math.ceil(reach_m / side) + 1
-        n = np.arange(-most, most + 1)
-        offset = n * side + np.where(n % 2 == 0, place, side - place) - at
-        near = (np.abs(offset) <= reach_m) | (n == 0)
+    for axis, side in enumerate(room.size_m):
+        offset, count = _axis_images(room, source, axis, math.ceil(reach_m / side) + 1)
+        near = (np.abs(offset) <= reach_m) | (count == 0)
         axes.append(offset[near])
-        counts.append(np.abs(n[near]))
+        counts.append(count[near])
     (x, y, z), (nx, ny, nz) = axes, counts
     squares = np.square(x)[:, None, None] + np.square(y)[:, None] + np.square(z)
     squares[np.argmin(nx), np.argmin(ny), np.argmin(nz)] = -1.0  # n = 0 on every axis: kept, and put first
@@ -73,11 +71,32 @@ def image_sources(room: Room, source: tuple[float, float, float], reach_m: float
     return Images(np.stack([x[i], y[j], z[k]]), np.stack([nx[i], ny[j], nz[k]]))
 
 
+def images_to_order(room: Room, source: tuple[float, float, float], order: int) -> Images:
+    """Image sources after at most `order` reflections, however far away: 1,561 for order 10; the direct one first."""
+    axes, counts = zip(*(_axis_images(room, source, axis, order) for axis in range(3)), strict=True)
+    orders = counts[0][:, None, None] + counts[1][:, None] + counts[2]
+    found = np.nonzero(orders <= order)
+    first = np.argsort(orders[found], kind="stable")
+    at = [axis[first] for axis in found]
+    return Images(
+        np.stack([offsets[i] for offsets, i in zip(axes, at, strict=True)]),
+        np.stack([count[i] for count, i in zip(counts, at, strict=True)]),
+    )
+
+
+def _axis_images(room: Room, source: tuple[float, float, float], axis: int, most: int) -> tuple[Float64, Int64]:
+    """Images along one axis after at most `most` reflections there: metres from the array, and reflections."""
+    n = np.arange(-most, most + 1)
+    place, side = source[axis], room.size_m[axis]
+    return n * side + np.where(n % 2 == 0, place, side - place) - room.array_m[axis], np.abs(n)
+
+
 def early_arrivals(room: Room, position: SourcePosition, images: Images, mixing_s: float) -> Early:
     """Turn images into arrivals at the array: delay, direction, and amplitude per octave band.
 
     A reflection of order o keeps (1 - alpha)^o of its energy, of which (1 - s)^o is specular; the rest of it goes to
-    the tail, so that scattering loses no energy. Both fade out by power from half the mixing time to it.
+    the tail, so that scattering loses no energy. Both fade out by power from half the mixing time to it (infinite: not
+    at all).
     """
     places, orders = images.places, images.reflections.sum(axis=0)
     distance = np.sqrt(np.square(places).sum(axis=0))

@@ -23,6 +23,7 @@ from open_elsa.scenes.bank import SHARD_RESPONSES, make_bank
 from open_elsa.scenes.drawing import check_possible
 from open_elsa.scenes.export import PEAK
 from open_elsa.scenes.recipe import SceneRecipe
+from open_elsa.scenes.room_references import OURS
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import Bank, truths_of
 from open_elsa.scenes.scene_set import SceneSet
@@ -271,6 +272,7 @@ def measure_rooms(
     seed: int,
     sample_rate: int = 48_000,
     balanced: bool = False,
+    simulator: str = OURS,
     seconds: float = SECONDS,
     clock: Clock = time.perf_counter,
 ) -> Measured:
@@ -289,6 +291,7 @@ def measure_rooms(
                 seed=seed,
                 sample_rate=sample_rate,
                 balanced=balanced,
+                simulator=simulator,
             )
             took = clock() - start
             found = Measured(len(bank), took, _size(Path(folder)))

@@ -31,6 +31,7 @@ from open_elsa.scenes.room_measures import (
 )
 from open_elsa.scenes.room_references import (
     MAX_IMAGES,
+    REFERENCES,
     SIMULATORS,
     Simulator,
     diffuse_field,
@@ -114,7 +115,8 @@ def check_rooms(
         raise ConfigError("check_rooms needs at least one room and worker, a seed >= 0 and 16000 Hz or more")
     drawn = ranges or (REFERENCE_RANGES if references else CHECKED_RANGES)
     task = _Task(simulate, seed, sample_rate, drawn, expected_shares, references)
-    compared = {n: s for n, s in SIMULATORS.items() if s is not simulate} if references else {}
+    known = {n: s for n, s in SIMULATORS.items() if n in REFERENCES and s is not simulate}
+    compared = known if references else {}
     others = min(rooms, COMPARED_ROOMS)
     total = rooms + others * len(compared)
     started = time.monotonic()

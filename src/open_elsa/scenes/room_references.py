@@ -206,12 +206,17 @@ def _measured(
     return RoomResponse(room, position, sample_rate, response, arrival_s, acoustics, 0, name)
 
 
-#: Simulators that can be checked by name.
+#: The simulator of this package, and the one that it is held against when models are trained on both.
+OURS, IMAGES = "open-elsa", f"image-sources-{rooms.IMAGE_ORDER}"
+#: Simulators that can be checked, and make banks, by name.
 SIMULATORS: dict[str, Simulator] = {
-    "open-elsa": rooms.simulate,
+    OURS: rooms.simulate,
+    IMAGES: rooms.simulate_images,
     "image-sources": image_sources,
     "ray-tracing": ray_tracing,
 }
+#: Those beside which another is set when it is checked.
+REFERENCES = (OURS, "image-sources", "ray-tracing")
 
 
 def simulator(name: str) -> Simulator:
@@ -231,3 +236,8 @@ def simulator(name: str) -> Simulator:
     if not callable(found):
         raise ConfigError(f"{name} is no function simulate(room, position, rng, sample_rate) -> RoomResponse")
     return cast(Simulator, found)
+
+
+def revision(name: str) -> str:
+    """What a bank records of the simulator that makes it: name and revision of this package's, else the name itself."""
+    return {OURS: rooms.SIMULATOR, IMAGES: rooms.IMAGES_SIMULATOR}.get(name, name)

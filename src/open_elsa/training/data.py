@@ -82,7 +82,10 @@ _COLUMNS = (
 
 
 class SceneBatches(Dataset[Batch]):
-    """`batches[step]` renders one rank's share of a batch, in whichever process asks."""
+    """`batches[step]` renders one rank's share of a batch, in whichever process asks.
+
+    where_only: without the semantic encoder's log-mel, (n, 0) in its stead, for what trains the spatial encoder alone.
+    """
 
     def __init__(
         self,
@@ -99,7 +102,6 @@ class SceneBatches(Dataset[Batch]):
         world: int = 1,
         where_only: bool = False,
     ) -> None:
-        """where_only: leave out what the semantic encoder would hear."""
         if batch_size % world:
             raise DataError(f"batch size {batch_size} must be a multiple of the {world} processes")
         if store.sample_rate != model.sample_rate or bank.sample_rate != model.sample_rate:
