@@ -36,6 +36,7 @@ from open_elsa.evals.observe import EvalItem
 from open_elsa.evals.result import Result, now, versions
 from open_elsa.model.elsa import Elsa
 from open_elsa.scenes.bank import BANK_VERSION, RoomBank, make_bank
+from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.room_references import IMAGES, OURS, revision
 from open_elsa.scenes.scene import Clip
 from open_elsa.sound.audio import Sound, to_rate
@@ -322,4 +323,5 @@ def result_of(
 
 
 if __name__ == "__main__":
+    keep_memory()
     main()
