@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from open_elsa.errors import DataError
 from open_elsa.model.config import ElsaConfig
 from open_elsa.model.elsa import BANDS, BaseFrontEnd, Features, SmallFrontEnd, Truth, front_end
-from open_elsa.scenes import attributes, captions
+from open_elsa.scenes import attributes, captions, material
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.render import render
 from open_elsa.scenes.scene import Clip, SpatialWords
@@ -159,7 +159,7 @@ class SceneBatches(Dataset[Batch]):
         clip = self.clips[index]
         what_id = self.what_ids[clip.label]
         n = int(self.config.seconds * self.model.sample_rate)
-        dry = _piece(self.store[index], n, rng)
+        dry = _piece(self.store[index], n, self.model.sample_rate, rng)
         level = 10 ** (rng.normal(0, self.config.augment.level_db) / 20)
         if rng.random() >= self.config.spatial_share:
             audio = np.zeros((4, n), dtype=np.float32)
@@ -241,17 +241,26 @@ def facts_of(what_id: int, words: SpatialWords) -> list[int]:
     return row
 
 
-def _piece(samples: NDArray[np.float32], n: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """n samples: a random piece of a longer clip, or a shorter one at a random onset, once or repeated."""
+def _piece(samples: NDArray[np.float32], n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """n samples: a random piece of a longer clip, or a shorter one at a random onset, once or repeated.
+
+    Cuts are faded as in scenes: a click would sound the room like a clap, which no recording does where it starts.
+    """
     if len(samples) >= n:
         start = int(rng.integers(len(samples) - n + 1))
-        return samples[start : start + n]
+        return _faded(samples, start, start + n, sample_rate)
     if rng.random() < 0.3:
         samples = np.tile(samples, -(-n // len(samples)))[:n] if rng.random() < 0.5 else np.tile(samples, 2)[:n]
+        samples = _faded(samples, 0, len(samples), sample_rate)
     out = np.zeros(n, dtype=np.float32)
     start = int(rng.integers(n - len(samples) + 1)) if rng.random() < 0.7 else 0
     out[start : start + len(samples)] = samples
     return out
+
+
+def _faded(samples: NDArray[np.float32], start: int, stop: int, sample_rate: int) -> NDArray[np.float32]:
+    """A piece whose ends fade in and out where the clip goes on beyond them."""
+    return material.stretch(samples, sample_rate, start / sample_rate, (stop - start) / sample_rate, stop - start)
 
 
 def _rms(samples: NDArray[np.float32]) -> float:
