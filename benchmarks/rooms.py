@@ -153,7 +153,8 @@ def hours(pairs: list[Pair], clips: int) -> dict[str, float]:
         def scene(i: int) -> np.ndarray:  # type: ignore[type-arg]
             clip = audio.read(files[i % len(files)]).samples[0]
             wet = render(clip, bare(pairs[i % len(pairs)], i), length=clip.size)
-            return np.asarray(wet * np.float32(0.5 / np.abs(wet).max()))
+            wet *= np.float32(0.5 / audio.peak(wet))
+            return wet
 
         def written(i: int) -> None:
             audio.write(Path(folder) / "scene.flac", scene(i), RATE, overwrite=True)

@@ -223,7 +223,7 @@ def test_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(AudioError, match="no permission to read"):
             audio.read(path)
     with monkeypatch.context() as m:
-        m.setattr(files, "_StraightFile", refuse)
+        m.setattr(files, "StraightFile", refuse)
         with pytest.raises(AudioError, match="no permission to read"):
             audio.info(path)
     with monkeypatch.context() as m:

@@ -10,6 +10,7 @@ import soundfile
 
 from open_elsa.errors import AudioError
 from open_elsa.sound import coded, foa
+from open_elsa.sound.writing import whole_steps
 
 RATE = 48_000
 
@@ -43,6 +44,20 @@ def test_flac_is_exact_to_half_a_step_even_at_full_scale(bits: int) -> None:
     assert error[:, 1:].max() <= 0.5 * step + 2.0**-25
     assert coded.to_flac(sound, 8_000, bits) == coded.to_flac(sound, 8_000, bits)
     assert error[0, 1:].max() > 0.4 * step  # it is that many bits and not more
+
+
+@pytest.mark.parametrize("bits", coded.BITS)
+def test_whole_steps_are_the_bytes_that_libsndfile_makes_of_floats(bits: int) -> None:
+    """Longer than what is rounded at once, with halves between steps, full scale and a little beyond."""
+    sound = np.random.default_rng(2).uniform(-1.0, 1.0, (4, 40_001)).astype(np.float32)
+    sound[:, :6] = np.array([1.0, -1.0, 1.00005, -1.00005, 0.5 * 2.0 ** (1 - bits), 1.5 * 2.0 ** (1 - bits)])
+    files = []
+    for samples in (whole_steps(sound, bits), np.ascontiguousarray(sound.T)):
+        out = io.BytesIO()
+        soundfile.write(out, samples, 8_000, subtype=f"PCM_{bits}", format="FLAC")
+        files.append(out.getvalue())
+    assert files[0] == files[1]
+    assert np.array_equal(whole_steps(sound[:, 17:20], bits), whole_steps(sound, bits)[17:20])
 
 
 def test_opus_is_the_same_bytes_every_time_and_keeps_length_order_and_direction() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, ConventionError
 from open_elsa.sound import foa
-from open_elsa.sound.files import COMMENTS, AudioInfo, AudioReader, check_finite, check_rate, info
+from open_elsa.sound.files import COMMENTS, AudioInfo, AudioReader, check_finite, check_rate, info, peak
 from open_elsa.sound.writing import write
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "info",
     "is_silent",
     "level_dbfs",
+    "peak",
     "read",
     "resample",
     "to_rate",
@@ -198,8 +199,7 @@ def windows(x: SoundLike, window_s: float, hop_s: float, *, convention: str = "a
 
 def is_silent(samples: NDArray[Any]) -> bool:
     """Tell whether no sample, of any shape, rises above one step of 16-bit audio (-90 dBFS)."""
-    x = np.asarray(samples)
-    return x.size == 0 or max(float(np.max(x)), -float(np.min(x))) <= SILENCE_PEAK  # without a copy of |x|
+    return peak(np.asarray(samples)) <= SILENCE_PEAK
 
 
 def level_dbfs(samples: NDArray[Any]) -> float:

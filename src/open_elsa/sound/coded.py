@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from open_elsa.errors import AudioError
 from open_elsa.sound.audio import Sound
 from open_elsa.sound.files import COMMENTS, check_finite
+from open_elsa.sound.writing import whole_steps
 
 Float32 = NDArray[np.float32]
 
@@ -31,9 +32,7 @@ def to_flac(samples: Float32, sample_rate: int, bits: int = 16) -> bytes:
     """
     if bits not in BITS:
         raise AudioError(f"FLAC is written with {' or '.join(map(str, BITS))} bits, not {bits}")
-    steps = np.rint(_checked(samples) * np.float32(2 ** (bits - 1))).clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    whole = steps.astype(np.int16) if bits == 16 else steps.astype(np.int32) << 8
-    return _coded(whole, sample_rate, "FLAC", f"PCM_{bits}", None)
+    return _coded(whole_steps(_checked(samples), bits), sample_rate, "FLAC", f"PCM_{bits}", None)
 
 
 def to_opus(samples: Float32, sample_rate: int, kbps: int = 256) -> bytes:
@@ -50,7 +49,7 @@ def to_opus(samples: Float32, sample_rate: int, kbps: int = 256) -> bytes:
     samples = _checked(samples)
     # libsndfile's level runs over 6 to 256 kbit/s a channel
     level = 1.0 - (kbps / samples.shape[0] - 6.0) / 250.0
-    return _same_serial(_coded(samples, sample_rate, "OGG", "OPUS", min(max(level, 0.0), 1.0)))
+    return _same_serial(_coded(np.ascontiguousarray(samples.T), sample_rate, "OGG", "OPUS", min(max(level, 0.0), 1.0)))
 
 
 def decoded(data: bytes, source: str) -> Sound:
@@ -69,19 +68,19 @@ def decoded(data: bytes, source: str) -> Sound:
 def _checked(samples: Float32) -> Float32:
     if samples.ndim != 2 or samples.shape[0] != 4 or not samples.shape[1]:
         raise AudioError(f"coding takes samples of shape (4, n), got {samples.shape}")
-    check_finite(samples, 1, "samples to code (times in samples)")
-    if (peak := float(np.max(np.abs(samples)))) > 1.0:
-        raise AudioError(f"samples to code reach {peak:.3g}, beyond full scale 1; scale them down")
+    if (loudest := check_finite(samples, 1, "samples to code (times in samples)")) > 1.0:
+        raise AudioError(f"samples to code reach {loudest:.3g}, beyond full scale 1; scale them down")
     return samples.astype(np.float32, copy=False)
 
 
 def _coded(samples: NDArray[np.generic], rate: int, container: str, codec: str, level: float | None) -> bytes:
+    """Samples (n, c) as the bytes of a file."""
     out = io.BytesIO()
     with soundfile.SoundFile(
-        out, "w", rate, samples.shape[0], subtype=codec, format=container, compression_level=level
+        out, "w", rate, samples.shape[1], subtype=codec, format=container, compression_level=level
     ) as f:
         f.comment = COMMENTS["ambix"]
-        f.write(np.ascontiguousarray(samples.T))
+        f.write(samples)
     return out.getvalue()
 
 

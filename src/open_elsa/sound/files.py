@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -66,23 +67,33 @@ def check_rate(sample_rate: float, where: str) -> int:
     return int(sample_rate)
 
 
-def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_frame: int = 0) -> None:
-    """Raise AudioError naming the first bad moment when samples (c, n) hold NaN or infinity."""
-    if np.isfinite(np.sum(samples, dtype=np.float64)):  # one cheap pass for the usual case
-        return
-    bad = ~np.isfinite(samples).all(axis=0)
-    if bad.any():
+def peak(samples: NDArray[Any]) -> float:
+    """Give the largest magnitude of samples of any shape, zero for none and NaN where one of them is NaN."""
+    # without a copy of |samples|
+    return max(float(np.max(samples)), -float(np.min(samples))) if samples.size else 0.0
+
+
+def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_frame: int = 0) -> float:
+    """Return the peak of samples (c, n), or raise AudioError naming the first moment with NaN or infinity."""
+    found = peak(samples)
+    if not math.isfinite(found):
+        bad = ~np.isfinite(samples).all(axis=0)
         first_s = (start_frame + int(np.argmax(bad))) / sample_rate
         raise AudioError(
             f"{where}: {int(bad.sum())} samples are NaN or infinite, the first at {first_s:.3f} s;"
             " repair the recording, or set them to zero if they can be spared"
         )
+    return found
 
 
-class _StraightFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that soundfile doesn't seek in after every read: in Opus and MP3 that changes the samples that follow."""
+class StraightFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that soundfile doesn't seek in after every block.
+
+    In Opus and MP3 that changes the samples that follow; where one is written it only takes time.
+    """
 
     def seekable(self) -> bool:
+        """False, whatever the file: soundfile asks before it seeks."""
         return False
 
 
@@ -97,7 +108,7 @@ class AudioReader:
         self.path = Path(path)
         head = _first_bytes(self.path)
         try:
-            self._file = _StraightFile(os.fspath(self.path))
+            self._file = StraightFile(os.fspath(self.path))
         except PermissionError as error:
             raise AudioError(f"{self.path}: no permission to read it; check its owner and mode") from error
         except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
@@ -138,7 +149,9 @@ class AudioReader:
         """Read the next frames as (channels, frames) float32; raises AudioError when the file ends before its time."""
         # In blocks: a header that lies about its length must not make us allocate it.
         blocks = [self._block(min(BLOCK_FRAMES * 16, frames - at)) for at in range(0, frames, BLOCK_FRAMES * 16)]
-        return np.ascontiguousarray(np.concatenate(blocks, axis=0).T) if blocks else self._nothing()
+        if not blocks:
+            return self._nothing()
+        return np.ascontiguousarray((blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=0)).T)
 
     def skip(self, frames: int) -> None:
         """Go forward: by seeking where that is exact to the sample, else by decoding, so that crops equal windows."""

@@ -199,8 +199,10 @@ def from_convention(signal: ArrayLike, convention: str) -> Float32:
 
 def to_convention(foa: ArrayLike, convention: str) -> Float32:
     """Convert an AmbiX signal (4, n) to another convention, see from_convention(); returns (4, n) float32."""
-    matrix = _FROM_AMBIX[check_convention(convention)]
-    return (matrix @ _ambix(foa).astype(np.float64)).astype(np.float32)
+    name, signal = check_convention(convention), _ambix(foa)
+    if name == "ambix":
+        return np.array(signal, dtype=np.float32)
+    return (_FROM_AMBIX[name] @ signal.astype(np.float64)).astype(np.float32)
 
 
 def stft(
