@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.evals import suites
+from open_elsa.evals import sets, suites
 from open_elsa.evals.baselines import onset_least_diffuse
 from open_elsa.evals.result import load_items, load_results
 from open_elsa.scenes.rooms import simulate
@@ -94,8 +94,8 @@ def test_measured_suite_end_to_end(data: Path, tmp_path: Path) -> None:
 def test_simulated_suite_is_the_same_set_in_any_cache(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suites, "QUICK_ROOMS", 2)
-    monkeypatch.setattr(suites, "QUICK_PLACES", 2)
+    monkeypatch.setattr(sets, "QUICK_ROOMS", 2)
+    monkeypatch.setattr(sets, "QUICK_PLACES", 2)
     one = suites.simulated(data, tmp_path / "one", quick=True)
     two = suites.simulated(data, tmp_path / "two", quick=True)
     assert len(one) == 4 and one.revision == two.revision
@@ -107,8 +107,8 @@ def test_simulated_suite_is_the_same_set_in_any_cache(
 def test_validation_has_clips_rooms_and_names_of_its_own(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suites, "QUICK_ROOMS", 2)
-    monkeypatch.setattr(suites, "QUICK_PLACES", 2)
+    monkeypatch.setattr(sets, "QUICK_ROOMS", 2)
+    monkeypatch.setattr(sets, "QUICK_PLACES", 2)
     table = data / "captions.csv"
     table.write_text(table.read_text() + "dog.wav,the sound of a cat,cat,val,CC0\nbell.wav,a siren,siren,val,CC0\n")
     test, val = (suites.simulated(data, tmp_path / "c", quick=True, split=split) for split in ("test", "val"))
@@ -144,7 +144,7 @@ def test_a_task_that_the_set_cannot_do_is_left_out_unless_it_was_named(data: Pat
 
 
 def test_wrong_names_say_what_there_is(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="simulated, measured, mono"):
+    with pytest.raises(ConfigError, match="simulated, eight, two, measured, mono"):
         suites.run_suite(Ears(), "nonsense", tmp_path, data)
     with pytest.raises(ConfigError, match="zero_shot"):
         suites.run_suite(Ears(), "mono", tmp_path, data, tasks=["dance"])
