@@ -11,6 +11,7 @@ from eval_fakes import FakeSet, Perfect, code, spatial_items
 from open_elsa.errors import DataError
 from open_elsa.evals import swap
 from open_elsa.evals.observe import EvalItem, observe
+from open_elsa.evals.report import full
 from open_elsa.evals.result import Result
 from open_elsa.scenes.attributes import DIRECTION, prompts, words_for
 from open_elsa.using.edit import direction_sentences
@@ -103,4 +104,6 @@ def test_without_captions_of_the_clips_the_recall_is_left_out() -> None:
     embedder = Perfect([replace(r, plain=()) for r in spatial_items()])
     result = swap.run(embedder, observe(embedder, FakeSet(embedder.rows)))
     assert "R@10" not in result.metrics and "R@10" in result.details["left_out"]
+    page = full([result])
+    assert "| own | left | right | 60 | 100.0 % | – |" in page and "Not tested here: R@10" in page
     assert result.metrics["paper.accuracy"] == 1

@@ -246,18 +246,14 @@ def test_errors_of_distance_and_drr_by_bin_and_class() -> None:
     result = localization.run(seen(TwiceAsFar(spatial_items())))
     bins = result.details["number_bins"]
     near, far = [row for row in bins["distance"]["distance_m"] if row["n"]]
-    assert (near["low"], near["n"], near["mean"]) == (0.5, 120, 0) and (far["low"], far["n"], far["mean"]) == (
-        3,
-        120,
-        1,
-    )
+    assert (near["low"], near["n"], near["mean"]) == (0.5, 120, 0)
+    assert (far["low"], far["n"], far["mean"]) == (3, 120, 1)
     (everything,) = [row for row in bins["drr"]["drr_db"] if row["n"]]
     assert (everything["low"], everything["n"], everything["median"]) == (0, 240, 3)
     assert result.metrics["distance.mean_relative"] == pytest.approx(0.5)
     assert result.intervals["distance.mean_relative"].low < 0.5 < result.intervals["distance.mean_relative"].high
-    assert {k: v["n"] for k, v in result.details["distance_labels"].items()} == dict.fromkeys(
-        result.details["labels"], 80
-    )
+    by_label = result.details["distance_labels"]
+    assert by_label.keys() == result.details["labels"].keys() and {row["n"] for row in by_label.values()} == {80}
 
 
 def test_localization_counts_what_was_not_located() -> None:

@@ -74,7 +74,7 @@ def _swap(result: Result) -> list[str]:
             row["new"] or "none (removed)",
             str(row["n"]),
             show(row["accuracy"], "%"),
-            show(row["change_R@10_points"], "points"),
+            show(_value(row.get("change_R@10_points")), "points"),
         ]
         for row in result.details.get("pairs", ())
     ]
