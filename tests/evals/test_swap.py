@@ -44,7 +44,8 @@ class Plain(Perfect):
 
 def rows_with_decoys() -> list[EvalItem]:
     """240 scenes of 12 clips in four directions, and 40 between them whose captions say nothing but a direction."""
-    rows = [replace(r, plain=(f"clip {r.clip_id}",)) for r in spatial_items(240)]
+    clips = [f"c{i // 4 % 12}" for i in range(240)]  # every clip is heard from everywhere
+    rows = [replace(r, clip_id=c, plain=(f"clip {c}",)) for r, c in zip(spatial_items(240), clips, strict=True)]
     for k, spare in enumerate(spatial_items(280)[240:]):
         word = DIRECTION.classes[k % 4]
         words = words_for(45.0, 0.0, 1.5, None, None)
