@@ -41,7 +41,7 @@ train: $(VENV)/.installed
 # speed first and alone on the machine; the tables last, from all result files together
 results: $(VENV)/.installed
 	$(BIN)/python benchmarks/embed.py --out results
-	$(BIN)/elsa eval simulated measured mono --data $(DATA) --out results
+	$(BIN)/elsa eval simulated eight two measured mono --data $(DATA) --out results
 	$(BIN)/elsa eval --out results --readme README.md --docs docs --card src/open_elsa/weights/elsa-small
 
 env: $(VENV)/.installed

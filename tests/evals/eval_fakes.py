@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from open_elsa.evals.observe import EvalItem
-from open_elsa.scenes.attributes import ATTRIBUTES, prompts, words_for
+from open_elsa.scenes.attributes import ATTRIBUTES, DIRECTION, EIGHT, prompts, words_for
 from open_elsa.sound import foa
 from open_elsa.sound.audio import Sound
+from open_elsa.using.edit import direction_sentences
 
 DIM = 512
 
@@ -58,10 +59,17 @@ class Perfect:
             for word, sentences in prompts(attribute).items()
             for text in sentences
         }
+        for word, sentences in prompts(EIGHT.name).items():
+            self.meaning |= {text: code(f"direction={word}") for text in sentences}
+        for word in DIRECTION.classes:
+            self.meaning |= {text: code(f"direction={word}") for text in direction_sentences(word)}
 
     def vector(self, item: EvalItem) -> NDArray[np.float32]:
         keys = [f"{a}={getattr(item.words, a)}" for a in ATTRIBUTES if getattr(item.words, a)]
         v = 3 * code(f"label={item.label}") + 0.3 * code(f"id={item.id}") + sum((code(k) for k in keys), np.zeros(DIM))
+        eighth = EIGHT.word_for(item.truth.get("azimuth_deg"))
+        if eighth is not None and " " in eighth:  # louder than the word of four that the paper's wide sectors give
+            v = v + 2 * code(f"direction={eighth}")
         return (v / np.linalg.norm(v)).astype(np.float32)
 
     def analyse(self, sounds: Sequence[Sound], /) -> list[SimpleNamespace]:
@@ -122,6 +130,7 @@ def spatial_items(n: int = 240) -> list[EvalItem]:
                 words=words_for(azimuth, elevation, distance, area, t30),
                 place=f"p{i // 2}",
                 group=("A", "B")[i % 2],
+                plain=(f"take {i % 12} of a sound",),
             )
         )
     return rows

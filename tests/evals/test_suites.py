@@ -13,9 +13,13 @@ import pytest
 import soundfile
 
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.evals import suites
+from open_elsa.evals import sets, suites
 from open_elsa.evals.baselines import onset_least_diffuse
+from open_elsa.evals.eight_way import COMPASS as EIGHT_AT
+from open_elsa.evals.headline import HEADLINE
 from open_elsa.evals.result import load_items, load_results
+from open_elsa.scenes.attributes import DIRECTION
+from open_elsa.scenes.drawing import apart
 from open_elsa.scenes.rooms import simulate
 from open_elsa.scenes.scene import Room, SourcePosition
 from open_elsa.sound import foa
@@ -94,8 +98,8 @@ def test_measured_suite_end_to_end(data: Path, tmp_path: Path) -> None:
 def test_simulated_suite_is_the_same_set_in_any_cache(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suites, "QUICK_ROOMS", 2)
-    monkeypatch.setattr(suites, "QUICK_PLACES", 2)
+    monkeypatch.setattr(sets, "QUICK_ROOMS", 2)
+    monkeypatch.setattr(sets, "QUICK_PLACES", 2)
     one = suites.simulated(data, tmp_path / "one", quick=True)
     two = suites.simulated(data, tmp_path / "two", quick=True)
     assert len(one) == 4 and one.revision == two.revision
@@ -107,8 +111,8 @@ def test_simulated_suite_is_the_same_set_in_any_cache(
 def test_validation_has_clips_rooms_and_names_of_its_own(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suites, "QUICK_ROOMS", 2)
-    monkeypatch.setattr(suites, "QUICK_PLACES", 2)
+    monkeypatch.setattr(sets, "QUICK_ROOMS", 2)
+    monkeypatch.setattr(sets, "QUICK_PLACES", 2)
     table = data / "captions.csv"
     table.write_text(table.read_text() + "dog.wav,the sound of a cat,cat,val,CC0\nbell.wav,a siren,siren,val,CC0\n")
     test, val = (suites.simulated(data, tmp_path / "c", quick=True, split=split) for split in ("test", "val"))
@@ -125,6 +129,77 @@ def test_validation_has_clips_rooms_and_names_of_its_own(
     for name in ("measured", str(data)):
         with pytest.raises(ConfigError, match="no validation part"):
             suites.run_suite(Ears(), name, tmp_path / "out", data, split="val")
+
+
+@pytest.fixture
+def long_clips(data: Path) -> Path:
+    """The same with clips that sound for more than three seconds, in quick rooms that are few."""
+    rng = np.random.default_rng(1)
+    for label in ("dog", "rain"):
+        soundfile.write(data / f"{label}.wav", 0.2 * rng.standard_normal(64_000), 16_000)
+    return data
+
+
+def test_eight_is_the_simulated_suite_turned_evenly_round_the_circle(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sets, "QUICK_ROOMS", 4)
+    monkeypatch.setattr(sets, "QUICK_PLACES", 4)
+    turned = sets.eight(data, tmp_path / "c", quick=True)
+    straight = suites.simulated(data, tmp_path / "c", quick=True)
+    assert turned.name == "eight" and len(turned) == len(straight) == 16
+    nearest = [EIGHT_AT[round(float(a) / 45.0) % 8] for a in turned.azimuths_deg()]
+    assert all(nearest.count(word) == 2 for word in EIGHT_AT)  # each of the eight once in every eight scenes
+    for one, other in zip(turned.items(), straight.items(), strict=True):
+        was, now = (float(item.truth["azimuth_deg"] or 0.0) for item in (other, one))
+        assert np.allclose(one.samples, foa.rotate(other.samples, foa.rotation_matrix(now - was)), atol=1e-6)
+        heard, there = (onset_least_diffuse(item.samples, item.sample_rate) for item in (one, other))
+        back = foa.rotation_matrix(now - was) @ there
+        assert foa.angular_error_deg(heard, back) < 1.0  # the sound itself turns with the truth
+        assert one.words.direction == DIRECTION.word_for(now) and one.words.elevation == other.words.elevation
+        assert not one.captions and one.place == other.place
+    assert turned.revision == sets.eight(data, tmp_path / "c2", quick=True).revision != straight.revision
+    results = suites.run_suite(Ears(), "eight", tmp_path / "out", data, quick=True, cache=tmp_path / "c")
+    assert results == []  # two scenes of each direction are too few to say anything
+
+
+def test_two_sources_stand_apart_and_the_first_is_louder(
+    long_clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sets, "QUICK_ROOMS", 3)
+    monkeypatch.setattr(sets, "QUICK_PLACES", 4)
+    made = sets.two(long_clips, tmp_path / "c", quick=True)
+    assert 3 <= len(made) <= 6 and "two of 2 test clips" in made.about  # the bell is too short to take part
+    for i, item in enumerate(made.items()):
+        louder, other = made.scenes.truth(i)["sources"]
+        assert {louder["label"], other["label"]} == {"dog", "rain"} and item.label == louder["label"]
+        assert 3.0 <= louder["level_dbfs"] - other["level_dbfs"] <= 12.0
+        assert item.more["other_below_db"] == pytest.approx(louder["level_dbfs"] - other["level_dbfs"], abs=1e-3)
+        assert item.more["other_azimuth_deg"] == other["azimuth_deg"]
+        assert item.truth["azimuth_deg"] == louder["azimuth_deg"] and apart(louder, other) >= 45.0
+    again = sets.two(long_clips, tmp_path / "c2", quick=True)
+    assert again.revision == made.revision and np.array_equal(next(again.items()).samples, next(made.items()).samples)
+    (result,) = suites.run_suite(Ears(), "two", tmp_path / "out", long_clips, quick=True, cache=tmp_path / "c")
+    # the ears locate by a hand-made estimator, whose numbers stand beside theirs
+    assert result.name == "two.two_sources" and result.command == "elsa eval two --quick"
+    assert result.metrics["louder.mean_deg"] == pytest.approx(result.metrics["onset_least_diffuse.mean_deg"], abs=1e-6)
+
+
+def test_two_sources_need_clips_that_last(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sets, "QUICK_ROOMS", 1)
+    monkeypatch.setattr(sets, "QUICK_PLACES", 2)
+    with pytest.raises(DataError, match="sound for 3 s; the split test has 0"):
+        sets.two(data, tmp_path / "c", quick=True)
+
+
+def test_every_task_is_asked_somewhere_and_every_row_has_a_task() -> None:
+    kinds = {*suites.SUITES, "folder"}
+    for task in suites.TASKS.values():
+        assert task.suites and set(task.suites) <= kinds
+    rows = [row.result for row in HEADLINE if not row.result.startswith("benchmark.")]
+    for name in rows:
+        suite, _, task = name.partition(".")
+        assert suite in suites.TASKS[task].suites, name
 
 
 def test_mono_suite_reads_the_test_clips_as_mono(data: Path, tmp_path: Path) -> None:
@@ -144,7 +219,7 @@ def test_a_task_that_the_set_cannot_do_is_left_out_unless_it_was_named(data: Pat
 
 
 def test_wrong_names_say_what_there_is(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="simulated, measured, mono"):
+    with pytest.raises(ConfigError, match="simulated, eight, two, measured, mono"):
         suites.run_suite(Ears(), "nonsense", tmp_path, data)
     with pytest.raises(ConfigError, match="zero_shot"):
         suites.run_suite(Ears(), "mono", tmp_path, data, tasks=["dance"])

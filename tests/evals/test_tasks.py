@@ -9,9 +9,9 @@ import pytest
 from eval_fakes import Deaf, FakeSet, Perfect, mono_items, spatial_items
 
 from open_elsa.errors import DataError
-from open_elsa.evals import baselines, localization, mono_classes, retrieval, zero_shot
-from open_elsa.evals.observe import Observations, observe
-from open_elsa.scenes.attributes import ATTRIBUTES
+from open_elsa.evals import baselines, eight_way, localization, mono_classes, retrieval, two_sources, zero_shot
+from open_elsa.evals.observe import EvalItem, Observations, observe
+from open_elsa.scenes.attributes import ATTRIBUTES, words_for
 from open_elsa.scenes.scene import SpatialWords
 
 
@@ -51,6 +51,83 @@ def test_deaf_listener_is_at_chance() -> None:
     for name in ATTRIBUTES:
         interval, chance = result.intervals[f"{name}.accuracy"], result.metrics[f"{name}.chance"]
         assert interval.low - 0.03 <= chance <= interval.high + 0.03
+
+
+def round_the_circle(step_deg: float = 5.0) -> list[EvalItem]:
+    """Items all round the circle, four at each azimuth."""
+    azimuths = np.arange(-180.0, 180.0, step_deg)
+    rows = []
+    for i, item in enumerate(spatial_items(4 * len(azimuths))):
+        azimuth = float(azimuths[i % len(azimuths)])
+        rows.append(
+            replace(item, truth={**item.truth, "azimuth_deg": azimuth}, words=words_for(azimuth, 0.0, 1.5, None, None))
+        )
+    return rows
+
+
+def test_perfect_listener_reads_eight_directions() -> None:
+    embedder = Perfect(round_the_circle())
+    result = eight_way.run(embedder, seen(embedder))
+    # within 17.5 degrees of each word stand seven azimuths, with four items each; within 22.5, nine
+    assert result.metrics["eight.accuracy"] == result.metrics["eight.all"] == 1
+    assert result.metrics["eight.n"] == 8 * 7 * 4 and result.metrics["eight.chance"] == 1 / 8
+    # in the gaps this listener hears only four directions: at 25 degrees "front", though "front left" is nearer
+    assert result.metrics["sectors.n"] == 8 * 9 * 4
+    assert result.metrics["sectors.accuracy"] == pytest.approx((4 * 9 + 4 * 7) / (8 * 9))
+    assert result.metrics["sectors.recall.back left"] == pytest.approx(7 / 9)
+    classes = result.details["eight.confusion"]["classes"]
+    assert classes[:3] == ["front", "front left", "left"] and classes[-1] == "front right"
+    items = result.items
+    found = {}
+    for azimuth in (45.0, -155.0):
+        (at, *_) = [i for i, item in enumerate(embedder.rows) if item.truth["azimuth_deg"] == azimuth]
+        found[azimuth] = (items["true"][at], items["nearest"][at], items["said"][at])
+    assert found == {45.0: ("front left", "front left", "front left"), -155.0: (None, "back right", "back")}
+
+
+def test_deaf_listener_is_at_chance_in_eight_directions() -> None:
+    embedder = Deaf(round_the_circle(2.5))
+    result = eight_way.run(embedder, seen(embedder))
+    interval = result.intervals["eight.accuracy"]
+    assert interval.low - 0.03 <= 1 / 8 <= interval.high + 0.03
+
+
+def test_eight_directions_need_scenes_in_all_of_them() -> None:
+    embedder = Perfect(spatial_items())
+    with pytest.raises(DataError, match="front left: 0"):
+        eight_way.run(embedder, seen(embedder))
+
+
+def of_two(picked: str) -> two_sources.Result:
+    """Two sources, the louder ahead and the other on the left, and a model that hears one of them, or between them."""
+    rows = []
+    for i, item in enumerate(spatial_items(60)):
+        truth = {**item.truth, "azimuth_deg": 0.0, "elevation_deg": 0.0}
+        more = {"other_below_db": 3.0 + 9.0 * i / 59, "other_azimuth_deg": 90.0, "other_elevation_deg": 0.0}
+        rows.append(replace(item, truth=truth, more=more))
+    embedder = Perfect(rows, turned_deg={"louder": 0.0, "other": 90.0, "between": 30.0}[picked])
+    return two_sources.run(seen(embedder, estimate=lambda *_: {"ahead": np.array([2.0, 0.0, 0.0])}))
+
+
+def test_who_hears_the_louder_source_makes_no_error() -> None:
+    result = of_two("louder")
+    assert result.metrics["louder.mean_deg"] == pytest.approx(0, abs=1e-9) and result.metrics["louder.picked"] == 1
+    assert result.metrics["louder.n"] == result.n == 60 and result.metrics["ahead.mean_deg"] == 0
+    assert result.metrics["louder.3-6dB.n"] == result.metrics["louder.6-9dB.n"] == 20
+
+
+def test_who_hears_the_other_source_is_as_far_off_as_that_is() -> None:
+    result = of_two("other")
+    assert result.metrics["louder.mean_deg"] == pytest.approx(90) and result.metrics["louder.picked"] == 0
+    assert result.metrics["louder.9-12dB.median_deg"] == pytest.approx(90)
+    between = of_two("between")
+    assert between.metrics["louder.mean_deg"] == pytest.approx(30) and between.metrics["louder.picked"] == 1
+    assert between.details["levels"]["louder"][0]["mean"] == pytest.approx(30)
+
+
+def test_one_source_has_no_louder_one() -> None:
+    with pytest.raises(DataError, match="no scenes of two"):
+        two_sources.run(seen(Perfect(spatial_items(8))))
 
 
 def test_unbalanced_classes_do_not_flatter() -> None:
@@ -103,6 +180,40 @@ def test_the_same_sentence_twice_is_right_twice() -> None:
     assert result.metrics["t2a.R@1"] == 1
 
 
+def test_several_captions_an_item_by_hand() -> None:
+    """Three items in a plane; vectors are written down, so that every rank can be read off."""
+
+    angles = {"a": 0.0, "b": 10.0, "c": 50.0, "a1": 1.0, "a2": 46.0, "b1": 12.0, "both": 44.0, "c1": 20.0}
+
+    class ByHand(Perfect):
+        def vector(self, item: EvalItem) -> np.ndarray:  # type: ignore[type-arg]
+            return self._at(item.id)
+
+        def _text(self, text: str) -> np.ndarray:  # type: ignore[type-arg]
+            return self._at(text)
+
+        def _at(self, key: str) -> np.ndarray:  # type: ignore[type-arg]
+            angle = np.radians(angles[key])
+            return np.array([np.cos(angle), np.sin(angle)], dtype=np.float32)
+
+    captions = {"a": ("a1", "a2"), "b": ("b1", "both"), "c": ("c1", "both")}
+    rows = [replace(r, id=k, label=k, captions=captions[k]) for r, k in zip(spatial_items(3), captions, strict=True)]
+    embedder = ByHand(rows)
+    result = retrieval.run(embedder, seen(embedder))
+    # queries a1, a2, b1, both, c1, both: the nearest item is a, c, b, c, b, c; "both" is right with b and with c
+    assert result.metrics["t2a.R@1"] == pytest.approx(4 / 6)
+    # a2 finds c, b, a; c1 finds b, a, c; "both" finds c first and b, which is right as well, second
+    assert result.metrics["t2a.mAP@10"] == pytest.approx((1 + 1 / 3 + 1 + 1 + 1 / 3 + 1) / 6)
+    # sounds against the five different sentences: a finds a1 b1 c1 both a2; b finds b1 a1 c1 both a2; c finds a2 both …
+    assert result.metrics["a2t.R@1"] == pytest.approx(2 / 3) and result.metrics["a2t.R@5"] == 1
+    a, b = (1 + 2 / 5) / 2, (1 + 2 / 4) / 2
+    c = (1 / 2 + 2 / 3) / 2  # a2 (4 degrees off), both (6), c1 (30)
+    assert result.metrics["a2t.mAP@10"] == pytest.approx((a + b + c) / 3)
+    assert result.metrics["captions"] == 6 and result.metrics["sentences"] == 5
+    assert result.metrics["a2t.chance.R@1"] == pytest.approx(2 / 5)
+    assert result.metrics["t2a.chance.R@1"] == pytest.approx((4 * 1 / 3 + 2 * 2 / 3) / 6)
+
+
 def test_without_captions_retrieval_says_so() -> None:
     embedder = Perfect([replace(r, captions=()) for r in spatial_items(4)])
     with pytest.raises(DataError, match="caption"):
@@ -121,6 +232,28 @@ def test_localization_of_a_listener_turned_by_ten_degrees() -> None:
     high = [b for b in result.details["bins"]["elevation_deg"] if b["n"]]
     assert [b["mean"] for b in high] == pytest.approx(expected[::-1])
     assert result.metrics["direction.A.n"] == result.metrics["direction.B.n"] == 120
+
+
+def test_errors_of_distance_and_drr_by_bin_and_class() -> None:
+    class TwiceAsFar(Perfect):
+        def analyse(self, sounds: object, /) -> list[object]:  # type: ignore[override]
+            found = super().analyse(sounds)  # type: ignore[arg-type]
+            for analysis in found:
+                analysis.location.distance_m *= 2 if analysis.location.distance_m > 1 else 1
+                analysis.location.drr_db += 3
+            return found  # type: ignore[return-value]
+
+    result = localization.run(seen(TwiceAsFar(spatial_items())))
+    bins = result.details["number_bins"]
+    near, far = [row for row in bins["distance"]["distance_m"] if row["n"]]
+    assert (near["low"], near["n"], near["mean"]) == (0.5, 120, 0)
+    assert (far["low"], far["n"], far["mean"]) == (3, 120, 1)
+    (everything,) = [row for row in bins["drr"]["drr_db"] if row["n"]]
+    assert (everything["low"], everything["n"], everything["median"]) == (0, 240, 3)
+    assert result.metrics["distance.mean_relative"] == pytest.approx(0.5)
+    assert result.intervals["distance.mean_relative"].low < 0.5 < result.intervals["distance.mean_relative"].high
+    by_label = result.details["distance_labels"]
+    assert by_label.keys() == result.details["labels"].keys() and {row["n"] for row in by_label.values()} == {80}
 
 
 def test_localization_counts_what_was_not_located() -> None:

@@ -23,6 +23,7 @@ import soundfile
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import mixing, over_time, set_files, synthesis
 from open_elsa.scenes.bank import RoomBank, make_bank
+from open_elsa.scenes.drawing import apart
 from open_elsa.scenes.measured import open_measured
 from open_elsa.scenes.microphone import MicrophoneRanges
 from open_elsa.scenes.recipe import SceneRecipe
@@ -127,6 +128,38 @@ def test_onsets_and_silence(quiet: SceneSet) -> None:
                 onsets.append(source.onset_s)
         assert scene.sources[0].onset_s <= QUIET.lead_s
     assert max(onsets) > 0.5
+
+
+def test_sources_stand_apart_and_overlap_where_the_recipe_wants_it(
+    tmp_path: Path, clips: list[Clip], bank: RoomBank
+) -> None:
+    recipe = replace(QUIET, sources=(2, 3), apart_deg=40.0, overlap=0.6)
+    made = make_scenes(tmp_path / "s", clips, bank, scenes=24, seed=3, recipe=recipe)
+    loose = make_scenes(tmp_path / "l", clips, bank, scenes=24, seed=3, recipe=replace(recipe, apart_deg=0, overlap=0))
+    assert min(a for i in range(24) for a in _angles(made, i)) >= 40.0
+    assert min(a for i in range(24) for a in _angles(loose, i)) < 40.0  # it is the recipe that does it
+    assert min(s for scene in made for s in _shares(scene)) >= 0.6 - 1e-3
+    assert min(s for scene in loose for s in _shares(scene)) < 0.6
+    assert len({s.onset_s for scene in made for s in scene.sources[1:]}) > 12
+    # settings that came later change nothing where they are not used
+    assert not {"apart_deg", "overlap"} & set(QUIET.described())
+    with pytest.raises(DataError, match="has no 3 places 170 degrees apart"):
+        make_scenes(tmp_path / "n", clips, bank, scenes=4, recipe=replace(recipe, sources=(3, 3), apart_deg=170.0))
+
+
+def _angles(made: SceneSet, i: int) -> list[float]:
+    """Angles between the places of every two sources of scene `i`."""
+    return [apart(a, b) for a, b in itertools.combinations(made.truth(i)["sources"], 2)]
+
+
+def _shares(scene: Scene) -> list[float]:
+    """For how much of the shorter of both each further source of a scene sounds together with the first."""
+    first = scene.sources[0]
+    ends = [s.onset_s + s.duration_s for s in scene.sources]
+    return [
+        (min(ends[0], end) - max(first.onset_s, s.onset_s)) / min(first.duration_s, s.duration_s)
+        for s, end in zip(scene.sources[1:], ends[1:], strict=True)
+    ]
 
 
 def test_the_loudest_source_keeps_its_place_in_the_truth(quiet: SceneSet, busy: SceneSet) -> None:
@@ -332,6 +365,8 @@ def test_scenes_as_long_as_their_sound(tmp_path: Path, clips: list[Clip], bank: 
         ({"speed_m_s": (0.0, 1.0)}, "above 0"),
         ({"ambience": "purple"}, "white, pink, brown, coloured or a folder"),
         ({"min_duration_s": 9.0}, "min_duration_s"),
+        ({"apart_deg": 200.0}, r"apart_deg lies in 0\.\.180"),
+        ({"overlap": 1.1}, "overlap is a share"),
     ],
 )
 def test_impossible_recipes(changes: dict[str, Any], message: str) -> None:

@@ -89,13 +89,14 @@ class Train(Common):
 class Evaluate(WithModel):
     """Measure a model: one Result file a task, with its protocol, its numbers and their 95 % intervals.
 
-    A SUITE is simulated (rooms never trained on), measured (rooms that were recorded), mono (the clips alone), or a
-    folder that `elsa scenes make` made. A TASK is retrieval, zero_shot, localization, baselines or classes. Without a
-    SUITE, --readme, --docs and --card are written from the results that --out already holds.
+    A SUITE is simulated (rooms never trained on), eight (its scenes turned evenly round the circle), two (two sources
+    at once in its rooms), measured (rooms that were recorded), mono (the clips alone), or a folder that
+    `elsa scenes make` made. A TASK is retrieval, zero_shot, eight_way, localization, baselines, swap, two_sources or
+    classes. Without a SUITE, --readme, --docs and --card are written from the results that --out already holds.
 
     Examples:
       elsa eval simulated --data data --out results
-      elsa eval simulated measured mono --data data --out results --quick
+      elsa eval simulated eight two measured mono --data data --out results --quick
       elsa eval my-scenes --task retrieval --task localization --out results
       elsa eval simulated --data data --model runs/small/checkpoint --out results --card runs/small/checkpoint
       elsa eval --out results --readme README.md --docs docs
@@ -132,7 +133,7 @@ class Evaluate(WithModel):
 
         pages = {"readme": self.readme, "docs": self.docs, "card": self.card}
         if not self.suites and not any(pages.values()):
-            raise UsageError("eval: name a suite: simulated, measured, mono, or a folder of scenes")
+            raise UsageError("eval: name a suite: simulated, eight, two, measured, mono, or a folder of scenes")
         results = self._measure() if self.suites else []
         if any(pages.values()):
             for path in write_report(self.out, **pages):

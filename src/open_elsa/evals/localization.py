@@ -23,13 +23,21 @@ BINS: dict[str, tuple[float, ...]] = {
     "distance_m": (0, 0.5, 1, 1.5, 2, 3, 4, 6),
     "floor_area_m2": (0, 25, 50, 100, 150, 200, 300),
     "t30_s": (0, 0.2, 0.4, 0.6, 1.0, 1.5, 2.0, 4.0),
+    "drr_db": (-40, -15, -10, -5, 0, 5, 10, 40),
+}
+#: Numbers beside the direction: short name -> (quantity, unit in metrics' names, whether also as a share).
+NUMBERS: dict[str, tuple[str, str, bool]] = {
+    "distance": ("distance_m", "m", True),
+    "area": ("floor_area_m2", "m2", True),
+    "t30": ("t30_s", "s", True),
+    "drr": ("drr_db", "db", False),
 }
 
 PROTOCOL = (
     "Great-circle angle in degrees between the true direction and the model's, one answer a scene, over the scenes for "
     "which it gives one ('located' is their share). Distance, floor area and T30: absolute error and error relative to "
     "the truth; DRR: absolute error in dB. 95 % interval by bootstrap over source places, because clips heard from one "
-    "place share its error."
+    "place share its error. The tables by bin and by sound class give each bin's number of scenes."
 )
 
 
@@ -38,7 +46,9 @@ def run(observations: Observations) -> Result:
 
     Metrics "direction.mean_deg", ".median_deg", ".p90_deg", "direction.GROUP.mean_deg", "located",
     "distance.median_m", "distance.median_relative", and the same for area (m2), t30 (s) and drr (dB).
-    details: "histogram" (edges in degrees, counts), "bins" (by quantity) and "labels" (by sound class).
+    details: "histogram" (edges in degrees, counts); "bins" (direction error by quantity); "number_bins" (errors of
+    distance, area and T30 as shares of the truth, and of DRR in dB, by quantity); "labels" (direction error by sound
+    class) and "distance_labels" (distance error, as a share, by sound class).
     Raises DataError when no scene has a true and an estimated direction.
     """
     started = time.perf_counter()
@@ -68,13 +78,7 @@ def run(observations: Observations) -> Result:
             _listed(observations.truth[name]),
             _listed(observations.said[name]),
         )
-    for short, quantity, unit in (
-        ("distance", "distance_m", "m"),
-        ("area", "floor_area_m2", "m2"),
-        ("t30", "t30_s", "s"),
-    ):
-        _quantity(short, quantity, unit, observations, numbers, intervals)
-    _quantity("drr", "drr_db", "db", observations, numbers, intervals, relative=False)
+    sizes = {short: _number(short, observations, numbers, intervals) for short in NUMBERS}
     labels = np.asarray(observations.labels, dtype=object)
     return observations.result(
         "localization",
@@ -87,11 +91,13 @@ def run(observations: Observations) -> Result:
                 "counts": metrics.histogram(errors[known]).tolist(),
             },
             "bins": {name: metrics.by_bin(errors, observations.truth[name], edges) for name, edges in BINS.items()},
-            "labels": {
-                str(label): {"n": int(mask.sum()), **metrics.error_statistics(errors[mask])}
-                for label in sorted(set(observations.labels))
-                if (mask := known & (labels == label)).any()
+            "number_bins": {
+                short: {name: metrics.by_bin(size, observations.truth[name], edges) for name, edges in BINS.items()}
+                for short, size in sizes.items()
+                if np.isfinite(size).any()
             },
+            "labels": _by_label(errors, labels),
+            "distance_labels": _by_label(sizes["distance"], labels),
         },
         items=items,
         started=started,
@@ -113,17 +119,13 @@ def _direction(
     intervals[f"{prefix}.median_deg"] = metrics.bootstrap_interval(errors, _median, groups=places)
 
 
-def _quantity(
-    short: str,
-    quantity: str,
-    unit: str,
-    observations: Observations,
-    numbers: dict[str, float],
-    intervals: dict[str, metrics.Interval],
-    relative: bool = True,
-) -> None:
-    """Errors of one quantity, overall and by group; nothing where truth or answer are missing everywhere."""
+def _number(
+    short: str, observations: Observations, numbers: dict[str, float], intervals: dict[str, metrics.Interval]
+) -> Floats:
+    """Score one of NUMBERS, overall and by group, where truth and answer are known; gives the size of each error."""
+    quantity, unit, relative = NUMBERS[short]
     truth, errors = observations.truth[quantity], observations.said[quantity] - observations.truth[quantity]
+    sizes = np.abs(errors) / (truth if relative else 1.0)
     masks = {short: np.ones(len(errors), dtype=np.bool_)}
     masks |= {f"{short}.{group}": mask for group, mask in observations.group_masks().items()}
     for prefix, mask in masks.items():
@@ -134,16 +136,24 @@ def _quantity(
         numbers[f"{prefix}.n"] = float(known.sum())
         numbers[f"{prefix}.mean_{unit}"], numbers[f"{prefix}.median_{unit}"] = float(size.mean()), _median(size)
         numbers[f"{prefix}.bias_{unit}"] = float(errors[known].mean())
-        if relative:
-            share = size / truth[known]
-            numbers[f"{prefix}.mean_relative"], numbers[f"{prefix}.median_relative"] = (
-                float(share.mean()),
-                _median(share),
-            )
-            places = [p for p, k in zip(observations.places, known, strict=True) if k]
-            intervals[f"{prefix}.median_relative"] = metrics.bootstrap_interval(
-                share, _median, groups=places, rounds=300
-            )
+        places = [p for p, k in zip(observations.places, known, strict=True) if k]
+        if not relative:
+            intervals[f"{prefix}.mean_{unit}"] = metrics.bootstrap_interval(size, groups=places)
+            continue
+        share = sizes[known]
+        numbers[f"{prefix}.mean_relative"], numbers[f"{prefix}.median_relative"] = float(share.mean()), _median(share)
+        intervals[f"{prefix}.mean_relative"] = metrics.bootstrap_interval(share, groups=places)
+        intervals[f"{prefix}.median_relative"] = metrics.bootstrap_interval(share, _median, groups=places, rounds=300)
+    return sizes
+
+
+def _by_label(errors: Floats, labels: NDArray[np.object_]) -> dict[str, dict[str, float]]:
+    """Statistics of errors by sound class, without the classes that have none."""
+    return {
+        str(label): {"n": int(mask.sum()), **metrics.error_statistics(errors[mask])}
+        for label in sorted(set(labels))
+        if (mask := np.isfinite(errors) & (labels == label)).any()
+    }
 
 
 def _median(values: Floats) -> float:

@@ -51,7 +51,9 @@ class EvalItem:
     """One sound of a test set with everything true about it.
 
     samples: (1, n) mono or (4, n) AmbiX float32. truth: some of QUANTITIES. place: key of the source's place (items of
-    one place are not independent). group: part of the set that is reported on its own ("" = none).
+    one place are not independent). group: part of the set that is reported on its own ("" = none). plain: captions of
+    the clip alone, which say nothing of a place. more: further numbers of sets that have them; a task says which it
+    needs.
     """
 
     id: str
@@ -64,6 +66,8 @@ class EvalItem:
     words: SpatialWords = field(default_factory=SpatialWords)
     place: str = ""
     group: str = ""
+    plain: tuple[str, ...] = ()
+    more: Mapping[str, float | None] = field(default_factory=dict)
 
 
 class EvalSet(Protocol):
@@ -96,8 +100,8 @@ class Observations:
     """The table that every task reads: n items with their truth, their embedding and what the model said.
 
     embeddings: (n, d) float32. truth and said: quantity -> (n,) float64, NaN = unknown or not said.
-    baselines: estimator -> (n, 3) unit vectors (empty for mono). about: how the set is made. seconds: what the pass
-    took.
+    baselines: estimator -> (n, 3) unit vectors (empty for mono). plain: each clip's own captions. more: further
+    numbers by name, (n,) float64, NaN where an item has none. about: how the set is made. seconds: what the pass took.
     """
 
     suite: str
@@ -116,6 +120,8 @@ class Observations:
     model: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     about: str = ""
+    plain: Sequence[tuple[str, ...]] = ()
+    more: Mapping[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -228,6 +234,8 @@ def _table(data: EvalSet, rows: Mapping[str, list[Any]], model: Mapping[str, str
         model=model,
         seconds=seconds,
         about=data.about,
+        plain=[i.plain for i in items],
+        more={k: _column(i.more.get(k) for i in items) for k in sorted({k for i in items for k in i.more})},
     )
 
 

@@ -18,6 +18,7 @@ _TITLES = {
     "distance_m": "distance (m)",
     "floor_area_m2": "floor area (m²)",
     "t30_s": "T30 (s)",
+    "drr_db": "DRR (dB)",
 }
 
 
@@ -32,14 +33,11 @@ def draw(result: Result, results_folder: str | Path, images: Path) -> dict[str, 
         if "azimuth_deg_said" in items:
             made["azimuth, said and true"] = save_figure(_azimuths(items), images / f"{result.suite}-azimuth.png")
         return made
-    if result.task == "zero_shot":
-        drawn = _confusion(result)
-        return (
-            {}
-            if drawn is None
-            else {"direction in words": save_figure(drawn, images / f"{result.suite}-confusion.png")}
-        )
-    return {}
+    name = {"zero_shot": "direction", "eight_way": "eight"}.get(result.task)
+    if name is None or (drawn := _confusion(result, name)) is None:
+        return {}
+    stem = result.suite if result.task == "zero_shot" else f"{result.suite}-{result.task}"
+    return {"direction in words": save_figure(drawn, images / f"{stem}-confusion.png")}
 
 
 def new_figure(width: float, height: float, columns: int = 1, *, share: bool = True) -> tuple[Any, list[Any]]:
@@ -103,17 +101,18 @@ def _azimuths(items: dict[str, list[Any]]) -> Any:
     return figure
 
 
-def _confusion(result: Result) -> Any | None:
-    table = result.details.get("direction.confusion")
+def _confusion(result: Result, name: str) -> Any | None:
+    table = result.details.get(f"{name}.confusion")
     if table is None:
         return None
     classes, counts = table["classes"], np.asarray(table["counts"], float)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, (axis,) = new_figure(3.8, 3.6)
+    side = max(3.8, 0.7 * len(classes))
+    figure, (axis,) = new_figure(side, side - 0.2)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     for (i, j), share in np.ndenumerate(shares):
         axis.text(j, i, f"{share:.0f}", ha="center", va="center", color="white" if share > 55 else INK, fontsize=9)
-    axis.set_xticks(range(len(classes)), classes)
+    axis.set_xticks(range(len(classes)), classes, rotation=45 if len(classes) > 4 else 0)
     axis.set_yticks(range(len(classes)), classes)
     axis.set(xlabel="read as", ylabel="truth")
     axis.set_title(f"{result.suite}: per cent of each class", fontsize=10)

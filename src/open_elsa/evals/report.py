@@ -2,165 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from open_elsa.errors import DataError
-from open_elsa.evals import plots
+from open_elsa.evals import plots, tables
+from open_elsa.evals.headline import HEADLINE, Bar, Row
+from open_elsa.evals.numbers import show, unit_of
 from open_elsa.evals.result import Result, load_results
 from open_elsa.model import checkpoints
 from open_elsa.model.card import with_results
 from open_elsa.scenes.scene_files import write_text
 
+__all__ = ["HEADLINE", "Bar", "Row", "full", "headline", "insert", "show", "unit_of", "write_page", "write_report"]
+
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOT_MEASURED = "not measured yet"
-
-
-@dataclass(frozen=True)
-class Bar:
-    """What the project promises of a metric, in the metric's own unit (shares 0 to 1)."""
-
-    value: float
-    at_least: bool = False
-
-    def missed(self, value: float) -> bool:
-        """True for a value on the wrong side, and for one that isn't a number."""
-        return not (value >= self.value if self.at_least else value <= self.value)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the headline table: a metric of a result, its bar, and what to hold it against.
-
-    against: (text, result, metric) of numbers in the same unit. n: the metric that counts the cases, "" = the result's.
-    """
-
-    what: str
-    where: str
-    result: str
-    metric: str
-    unit: str
-    bar: Bar | None = None
-    against: tuple[tuple[str, str, str], ...] = ()
-    n: str = ""
-
-
-_ROOMS = "simulated rooms never trained on"
-_BENCH = "benchmark.embed"
-_TRAINED = "benchmark.training_rooms"
-
-
-def _attribute(name: str, text: str, bar: float) -> Row:
-    chance = (("chance", "simulated.zero_shot", f"{name}.chance"),)
-    accuracy = f"{name}.accuracy"
-    return Row(text, _ROOMS, "simulated.zero_shot", accuracy, "%", Bar(bar, True), chance, f"{name}.n")
-
-
-def _by_hand(suite: str, group: str = "") -> tuple[tuple[str, str, str], ...]:
-    """The estimators that need no training, on the same scenes."""
-    names = {
-        "plain intensity": "mean_intensity",
-        "intensity in 300-2,500 Hz": "band_intensity",
-        "onset-weighted least diffuse bins": "onset_least_diffuse",
-    }
-    return tuple((text, f"{suite}.baselines", f"{name}{group}.mean_deg") for text, name in names.items())
-
-
-def _measured(group: str, text: str, bar: float) -> Row:
-    metric, against = f"direction.{group}", _by_hand("measured", f".{group}")
-    where = f"measured: {text}"
-    mean, n = f"{metric}.mean_deg", f"{metric}.n"
-    return Row("direction, mean error", where, "measured.localization", mean, "°", Bar(bar), against, n)
-
-
-HEADLINE: tuple[Row, ...] = (
-    Row(
-        "direction, mean error",
-        _ROOMS,
-        "simulated.localization",
-        "direction.mean_deg",
-        "°",
-        Bar(7.0),
-        _by_hand("simulated"),
-        "direction.n",
-    ),
-    _attribute("direction", "direction in words, 4-way", 0.92),
-    _attribute("distance", "near or far in words", 0.90),
-    _attribute("elevation", "above or below in words", 0.95),
-    _attribute("room_size", "small or large room in words", 0.75),
-    _attribute("reverberation", "dampened or reverberant in words", 0.95),
-    _measured("MainChurch", "a church", 12.0),
-    _measured("Vislab", "a studio, up to 90° overhead", 17.0),
-    _measured("Lab", "a lab in five states", 13.0),
-    Row(
-        "direction in words, 4-way",
-        "measured rooms",
-        "measured.zero_shot",
-        "direction.accuracy",
-        "%",
-        Bar(0.80, True),
-        (("chance", "measured.zero_shot", "direction.chance"),),
-        "direction.n",
-    ),
-    Row(
-        "what it is, 50-way in words",
-        "ESC-50 fold 4, mono",
-        "mono.classes",
-        "mono.accuracy",
-        "%",
-        Bar(0.80, True),
-        (("chance", "mono.classes", "chance"),),
-        "mono.n",
-    ),
-    Row(
-        "what it is: points lost in a room",
-        _ROOMS,
-        "simulated.classes",
-        "lost_points",
-        "points",
-        Bar(5.0),
-        (("mono", "simulated.classes", "mono.accuracy"), ("in rooms", "simulated.classes", "spatial.accuracy")),
-        "spatial.n",
-    ),
-    Row(
-        "caption to sound, R@10",
-        _ROOMS,
-        "simulated.retrieval",
-        "t2a.R@10",
-        "%",
-        None,
-        (("R@1", "simulated.retrieval", "t2a.R@1"), ("R@5", "simulated.retrieval", "t2a.R@5")),
-        "captions",
-    ),
-    Row(
-        "direction, mean error that our rooms save over order-10 image sources",
-        "measured rooms, two short trainings",
-        _TRAINED,
-        "gain.direction.mean_deg",
-        "°",
-        Bar(0.0, True),
-        (("ours", _TRAINED, "ours.direction.mean_deg"), ("image sources", _TRAINED, "images.direction.mean_deg")),
-        "direction.n",
-    ),
-    Row("load and first embedding", "CPU, new process", _BENCH, "first_embedding_s", "s", Bar(5.0), n="processes"),
-    Row(
-        "10 s of ambisonics embedded",
-        "CPU",
-        _BENCH,
-        "embed_ms",
-        "ms",
-        Bar(60.0),
-        (("ClapModel's audio tower", _BENCH, "clap_ms"),),
-    ),
-    Row("… as a share of ClapModel's time", "CPU, same clip, interleaved", _BENCH, "clap_ratio", ""),
-    Row("front end of 10 s of ambisonics", "CPU, one core", _BENCH, "front_end_ms", "ms", Bar(20.0)),
-    Row(
-        "same recording, largest difference", "new processes", _BENCH, "repeat_difference", "", Bar(0.0), n="processes"
-    ),
-    Row("alone or in a batch of 32", "largest difference", _BENCH, "batch_difference", "", Bar(1e-5), n="batch"),
-)
 
 
 def headline(results: Sequence[Result]) -> str:
@@ -191,7 +48,8 @@ def _line(row: Row, by_name: Mapping[str, Result]) -> str:
     if row.bar and row.bar.missed(value):
         bar += ", missed"
     n = result.metrics.get(row.n, float(result.n)) if row.n else float(result.n)
-    compared = [
+    compared = [row.known] if row.known else []
+    compared += [
         f"{text} {show(by_name[other].metrics[metric], unit_of(metric, row.unit))}"
         for text, other, metric in row.against
         if other in by_name and metric in by_name[other].metrics
@@ -216,6 +74,7 @@ def full(results: Sequence[Result], figures: Mapping[str, str] | None = None) ->
     for result in results:
         parts.append(f"## {result.suite}: {result.task.replace('_', ' ')}\n\n{result.protocol}\n")
         parts.append(_all_numbers(result))
+        parts += tables.of(result)
         if left := result.details.get("left_out"):
             parts.append("Not tested here: " + "; ".join(f"{k} ({v})" for k, v in left.items()) + ".\n")
         if figures and result.name in figures:
@@ -302,32 +161,6 @@ def _check_card(folder: Path, results: Sequence[Result]) -> None:
                 f"{result.name} was measured with weights {measured[:12] or '?'}, but those of {folder} are "
                 f"{weights[:12]}; evaluate this checkpoint first"
             )
-
-
-def show(value: float, unit: str, *, bare: bool = False) -> str:
-    """A number for people: shares as per cent, degrees and milliseconds with as many digits as they deserve."""
-    if not math.isfinite(value):
-        return "–"
-    if unit == "%":
-        text, mark = f"{100 * value:.1f}", " %"
-    elif unit in ("°", "points"):
-        text, mark = f"{value:.1f}", unit if unit == "°" else " points"
-    else:
-        text, mark = f"{value:.3g}" if value < 100 else f"{value:.0f}", f" {unit}" if unit else ""
-    return text if bare else text + mark
-
-
-def unit_of(metric: str, default: str = "") -> str:
-    """Unit of a metric by the end of its name."""
-    endings = {"_deg": "°", "_m": "m", "_m2": "m²", "_s": "s", "_ms": "ms", "_db": "dB", "_points": "points"}
-    for ending, unit in sorted(endings.items(), key=lambda e: -len(e[0])):
-        if metric.endswith(ending):
-            return unit
-    if metric.rsplit(".", 1)[-1] in ("n", "classes", "captions", "ratio"):
-        return ""
-    shares = ("accuracy", "balanced", "all", "chance", "located", "relative")
-    is_share = metric.endswith(shares) or ".recall." in metric or "R@" in metric or "mAP@" in metric
-    return "%" if is_share else default
 
 
 def _all_numbers(result: Result) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,72 +48,91 @@ def run(embedder: Embedder, observations: Observations) -> Result:
     Raises DataError when no attribute can be tested.
     """
     started = time.perf_counter()
-    numbers: dict[str, float] = {}
-    intervals: dict[str, metrics.Interval] = {}
-    details: dict[str, object] = {}
-    left_out: dict[str, str] = {}
+    scores = Scores()
     items: dict[str, list[str | None]] = {"id": list(observations.ids)}
     for name, attribute in ATTRIBUTES.items():
-        classes = list(attribute.classes)
-        sentences = prompts(name)
-        names, vectors = prototypes(embedder, {word: sentences[word] for word in classes})
-        said = predict(observations.embeddings, names, vectors)
         true: list[str | None] = [getattr(words, name) for words in observations.words]
+        said = read(embedder, observations, name, attribute.classes)
+        if scores.add(name, said, true, attribute.classes, observations):
+            items[f"{name}_true"], items[f"{name}_said"] = true, list(said)
+    return scores.result("zero_shot", observations, protocol=PROTOCOL, items=items, started=started)
+
+
+def read(embedder: Embedder, observations: Observations, attribute: str, classes: Sequence[str]) -> list[str]:
+    """Class of each item by the prompts of an attribute."""
+    sentences = prompts(attribute)
+    names, vectors = prototypes(embedder, {word: sentences[word] for word in classes})
+    return predict(observations.embeddings, names, vectors)
+
+
+@dataclass
+class Scores:
+    """The numbers of several classifications, gathered one by one; left_out: name -> why it was not possible."""
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, metrics.Interval] = field(default_factory=dict)
+    details: dict[str, object] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        said: Sequence[str],
+        true: Sequence[str | None],
+        classes: Sequence[str],
+        observations: Observations,
+    ) -> bool:
+        """Score the items whose truth is one of the classes, and each group; False where a class has too few."""
         if why := _lacking(true, classes):
-            left_out[name] = why
-            continue
-        items[f"{name}_true"], items[f"{name}_said"] = true, list(said)
+            self.left_out[name] = why
+            return False
         inside = [i for i, word in enumerate(true) if word in classes]
-        _score(name, [said[i] for i in inside], [str(true[i]) for i in inside], classes, numbers, intervals, details)
-        for group, mask in observations.group_masks().items():
+        everyone = np.ones(len(true), dtype=np.bool_)
+        masks = {name: everyone, **{f"{name}.{g}": mask for g, mask in observations.group_masks().items()}}
+        for prefix, mask in masks.items():
             within = [i for i in inside if mask[i]]
             if not _lacking([true[i] for i in within], classes):
-                _score(
-                    f"{name}.{group}",
-                    [said[i] for i in within],
-                    [str(true[i]) for i in within],
-                    classes,
-                    numbers,
-                    intervals,
-                    details,
-                )
-    if not numbers:
-        raise DataError(
-            f"{observations.suite} can test no attribute: {left_out}; it needs {FEWEST} scenes in each class"
+                self._score(prefix, [said[i] for i in within], [str(true[i]) for i in within], classes)
+        return True
+
+    def result(
+        self,
+        task: str,
+        observations: Observations,
+        *,
+        protocol: str,
+        items: Mapping[str, Sequence[str | None]],
+        started: float,
+    ) -> Result:
+        """Everything that was scored; DataError where nothing was."""
+        if not self.numbers:
+            raise DataError(
+                f"{observations.suite} can test no attribute: {self.left_out}; it needs {FEWEST} scenes in each class"
+            )
+        return observations.result(
+            task,
+            self.numbers,
+            protocol=protocol,
+            intervals=self.intervals,
+            details={**self.details, "left_out": self.left_out},
+            items=items,
+            started=started,
         )
-    return observations.result(
-        "zero_shot",
-        numbers,
-        protocol=PROTOCOL,
-        intervals=intervals,
-        details={**details, "left_out": left_out},
-        items=items,
-        started=started,
-    )
 
-
-def _score(
-    prefix: str,
-    said: Sequence[str],
-    true: Sequence[str],
-    classes: Sequence[str],
-    numbers: dict[str, float],
-    intervals: dict[str, metrics.Interval],
-    details: dict[str, object],
-) -> None:
-    chosen = metrics.balanced_subset(true)
-    right = sum(said[i] == true[i] for i in chosen)
-    numbers[f"{prefix}.accuracy"] = right / len(chosen)
-    intervals[f"{prefix}.accuracy"] = metrics.wilson_interval(right, len(chosen))
-    numbers[f"{prefix}.n"] = float(len(chosen))
-    numbers[f"{prefix}.chance"] = 1 / len(classes)
-    numbers[f"{prefix}.all"] = metrics.balanced_accuracy(said, true)
-    for word, recall in metrics.class_recalls(said, true).items():
-        numbers[f"{prefix}.recall.{word}"] = recall
-    details[f"{prefix}.confusion"] = {
-        "classes": list(classes),
-        "counts": metrics.confusion(said, true, classes).tolist(),
-    }
+    def _score(self, prefix: str, said: Sequence[str], true: Sequence[str], classes: Sequence[str]) -> None:
+        chosen = metrics.balanced_subset(true)
+        right = sum(said[i] == true[i] for i in chosen)
+        self.numbers[f"{prefix}.accuracy"] = right / len(chosen)
+        self.intervals[f"{prefix}.accuracy"] = metrics.wilson_interval(right, len(chosen))
+        self.numbers[f"{prefix}.n"] = float(len(chosen))
+        self.numbers[f"{prefix}.chance"] = 1 / len(classes)
+        self.numbers[f"{prefix}.all"] = metrics.balanced_accuracy(said, true)
+        for word, recall in metrics.class_recalls(said, true).items():
+            self.numbers[f"{prefix}.recall.{word}"] = recall
+        self.details[f"{prefix}.confusion"] = {
+            "classes": list(classes),
+            "counts": metrics.confusion(said, true, classes).tolist(),
+        }
 
 
 def _lacking(true: Sequence[str | None], classes: Sequence[str]) -> str:

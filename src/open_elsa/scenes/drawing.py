@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from open_elsa.scenes.rooms import RoomRanges
 from open_elsa.scenes.scene import Clip, Path, Scene, Source, SourcePosition, SpatialWords
 from open_elsa.scenes.scene_files import Bank
 from open_elsa.scenes.scene_words import write_captions, write_captions_of_sources
+from open_elsa.sound import foa
 
 Float32 = NDArray[np.float32]
 ProfileOf = Callable[[str], "material.Profile | str"]
@@ -57,7 +58,9 @@ class Composer:
         count = int(rng.integers(recipe.sources[0], recipe.sources[1] + 1))
         duration_s = recipe.duration_of(_usable(self.clips[clip_at], profile_of))
         chosen = [(clip_at, response_at), *self._others(rng, clip_at, response_at, count - 1)]
-        drawn = [self._source(rng, k, *at, duration_s, profile_of) for k, at in enumerate(chosen)]
+        drawn: list[Source] = []
+        for at in chosen:
+            drawn.append(self._source(rng, drawn[0] if drawn else None, *at, duration_s, profile_of))
         sources, told = self._levelled(drawn, [self.clips[c] for c, _ in chosen], duration_s)
         loudest = self.truths[response_at]
         known = _place_of_first(loudest, sources[0])
@@ -89,8 +92,7 @@ class Composer:
 
     def _others(self, rng: np.random.Generator, clip_at: int, response_at: int, count: int) -> list[tuple[int, int]]:
         """Further clips, of other labels where there are any, at other places of the same room."""
-        places = [r for r in self.rooms[self.truths[response_at]["room_id"]] if r != response_at]
-        chosen = [int(r) for r in rng.choice(places, count, replace=False)] if count else []
+        chosen = self._other_places(rng, response_at, count)
         taken = [clip_at]
         for _ in chosen:
             fresh = 0
@@ -104,19 +106,39 @@ class Composer:
             taken.append(fresh)
         return list(zip(taken[1:], chosen, strict=True))
 
+    def _other_places(self, rng: np.random.Generator, response_at: int, count: int) -> list[int]:
+        """Further places of the first one's room, any two as far apart as the recipe asks for."""
+        room = self.truths[response_at]["room_id"]
+        places = [r for r in self.rooms[room] if r != response_at]
+        if not count:
+            return []
+        if not self.recipe.apart_deg:
+            return [int(r) for r in rng.choice(places, count, replace=False)]
+        shuffled = [int(r) for r in rng.permutation(places)]
+        chosen = _all_apart(self.truths, [response_at], shuffled, count, self.recipe.apart_deg)
+        if chosen is None:
+            raise DataError(
+                f"{room} has no {count + 1} places {self.recipe.apart_deg:g} degrees apart, one of them "
+                f"{self.bank.ids[response_at]}; make a bank with more positions in every room, or lower apart_deg"
+            )
+        return chosen[1:]
+
     def _source(
         self,
         rng: np.random.Generator,
-        number: int,
+        first: Source | None,
         clip_at: int,
         response_at: int,
         duration_s: float,
         profile_of: ProfileOf,
     ) -> Source:
-        """Draw when a source sounds, how loud and where it goes; gain and level are those of the dry clip as yet."""
+        """Draw when a source sounds, how loud and where it goes; gain and level are those of the dry clip as yet.
+
+        first: the scene's first source, None for that itself.
+        """
         clip, recipe = self.clips[clip_at], self.recipe
         found = _usable(clip, profile_of)
-        start_s, lasts_s, onset_s = _when(found, recipe, duration_s, number, rng)
+        start_s, lasts_s, onset_s = _when(found, recipe, duration_s, first, rng)
         path: Path | None = None
         if rng.random() < recipe.moving_share:
             made = self.bank[response_at]
@@ -130,7 +152,7 @@ class Composer:
             start_s=start_s,
             onset_s=onset_s,
             duration_s=lasts_s,
-            below_db=0.0 if number == 0 else round(float(rng.uniform(*recipe.source_snr_db)), 2),
+            below_db=0.0 if first is None else round(float(rng.uniform(*recipe.source_snr_db)), 2),
             path=path,
         )
 
@@ -181,6 +203,26 @@ class Composer:
             raise UnusableClip(clip.path, str(error)) from error
 
 
+def apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Angle in degrees between two places as seen from the array, 0 to 180; both with azimuth_deg, elevation_deg."""
+    u, v = (foa.unit_vector(place["azimuth_deg"], place["elevation_deg"]) for place in (one, other))
+    return float(foa.angular_error_deg(u, v))
+
+
+def _all_apart(
+    truths: Sequence[dict[str, Any]], chosen: list[int], others: Sequence[int], count: int, apart_deg: float
+) -> list[int] | None:
+    """`chosen` and the first `count` of `others`, by trying in order, that are all apart; None where there are none."""
+    if count == 0:
+        return chosen
+    for k, other in enumerate(others):
+        if all(apart(truths[other], truths[taken]) >= apart_deg for taken in chosen):
+            found = _all_apart(truths, [*chosen, other], others[k + 1 :], count - 1, apart_deg)
+            if found is not None:
+                return found
+    return None
+
+
 def places_by_room(truths: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
     """The responses of each room, by its id."""
     rooms: dict[str, list[int]] = {}
@@ -224,21 +266,29 @@ def _usable(clip: Clip, profile_of: ProfileOf) -> material.Profile:
 
 
 def _when(
-    profile: material.Profile, recipe: SceneRecipe, duration_s: float, number: int, rng: np.random.Generator
+    profile: material.Profile, recipe: SceneRecipe, duration_s: float, first: Source | None, rng: np.random.Generator
 ) -> tuple[float, float, float]:
     """Where in its clip a source starts, how long it sounds and when it begins in the scene, in seconds.
 
     The silence around the clip's sound is left out. The first source begins within lead_s; the others anywhere that
-    they end in time, and those that are longer than the scene at its start or anywhere in its first half.
+    they end in time, and those that are longer than the scene at its start or anywhere in its first half; closer to the
+    first where the recipe wants them to overlap.
     """
     whole_s = profile.stop_s - profile.start_s
     spare_s = duration_s - whole_s
     if spare_s >= 0:
-        latest_s = min(spare_s, recipe.lead_s) if number == 0 else spare_s
-        return round(profile.start_s, 4), round(whole_s, 4), round(float(rng.uniform(0.0, latest_s)), 4)
+        earliest_s, latest_s = 0.0, min(spare_s, recipe.lead_s) if first is None else spare_s
+        if first is not None and recipe.overlap:
+            together_s = recipe.overlap * min(first.duration_s, whole_s)
+            earliest_s = max(earliest_s, first.onset_s + together_s - whole_s)
+            latest_s = max(earliest_s, min(latest_s, first.onset_s + first.duration_s - together_s))
+        return round(profile.start_s, 4), round(whole_s, 4), round(float(rng.uniform(earliest_s, latest_s)), 4)
     onset_s = 0.0
-    if number > 0 and rng.random() < 0.5:
-        onset_s = round(float(rng.uniform(0.0, 0.5 * duration_s)), 4)
+    if first is not None and rng.random() < 0.5:
+        latest_s = 0.5 * duration_s
+        if recipe.overlap:
+            latest_s = min(latest_s, first.onset_s + (1.0 - recipe.overlap) * first.duration_s)
+        onset_s = round(float(rng.uniform(0.0, latest_s)), 4)
     lasts_s = round(duration_s - onset_s, 4)
     start_s = material.loud_start(profile, lasts_s, rng)
     return start_s, lasts_s, onset_s

@@ -26,8 +26,10 @@ class SceneRecipe:
 
     min_duration_s: None, or scenes are as long as their clip's sound without the silence around it, at least this and
     at most duration_s (the paper: at least 4 s). sources: fewest and most sounds of one scene, 1 to 4, in one room;
-    source_snr_db: how far the level of each further one in W lies below the first. moving_share: how many of the
-    sources walk, at speed_m_s. ambience: diffuse sound under the scene, "white", "pink", "brown", "coloured" (a slope
+    source_snr_db: how far the level of each further one in W lies below the first. apart_deg: least angle between the
+    places of any two, where they start. overlap: each further one sounds together with the first for at least this
+    share of the shorter of both, 0 = whenever it comes. moving_share: how many of the sources walk, at speed_m_s.
+    ambience: diffuse sound under the scene, "white", "pink", "brown", "coloured" (a slope
     drawn for each scene) or a folder of recordings, ambience_snr_db below it. microphone: what the array's errors are
     drawn from, None = an ideal array; with one, the sensor noise becomes its self-noise.
     """
@@ -42,6 +44,8 @@ class SceneRecipe:
     min_duration_s: float | None = None
     sources: tuple[int, int] = (1, 1)
     source_snr_db: tuple[float, float] = (0.0, 15.0)
+    apart_deg: float = 0.0
+    overlap: float = 0.0
     moving_share: float = 0.0
     speed_m_s: tuple[float, float] = (0.3, 3.0)
     ambience: str | None = None
@@ -65,6 +69,10 @@ class SceneRecipe:
             raise ConfigError(f"sources must lie in 1..{MOST_SOURCES}, got {self.sources}")
         if self.source_snr_db[0] < 0:
             raise ConfigError(f"source_snr_db counts down from the loudest source, so 0 or more: {self.source_snr_db}")
+        if not 0.0 <= self.apart_deg <= 180.0 or not 0.0 <= self.overlap <= 1.0:
+            raise ConfigError(
+                f"apart_deg lies in 0..180 and overlap is a share of 1, got {self.apart_deg:g} and {self.overlap:g}"
+            )
         if not 0.0 <= self.moving_share <= 1.0 or self.speed_m_s[0] <= 0:
             raise ConfigError(
                 f"moving_share is a share of 1 and speed_m_s above 0, got {self.moving_share} and {self.speed_m_s}"

@@ -291,6 +291,17 @@ class Embedder:
             raise DataError(f"similarity needs (n, d) and (m, d), got {x.shape} and {y.shape}")
         return np.asarray(x @ y.T, np.float32)
 
+    def move(self, vectors: Vectors, to: str | float) -> Vectors:
+        """The same sounds somewhere else: vectors (n, d) or (d,) with their direction exchanged, (n, d) unit.
+
+        to: "on my right", "behind me on the left", "at three o'clock", or an azimuth in degrees, +90 left; what is
+        heard, height, distance and room stay. For many calls see `open_elsa.using.edit`, which also removes directions.
+        Raises DataError for words that do not name one direction and nothing else.
+        """
+        from open_elsa.using import edit  # the parser of sentences need not be loaded with every model
+
+        return edit.move(self, vectors, to)
+
     def classify(
         self, sounds: Audios, labels: Sequence[str], template: str = "the sound of {}", *, convention: str = "auto"
     ) -> list[dict[str, float]]:
