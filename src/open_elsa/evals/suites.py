@@ -25,7 +25,7 @@ from rich.table import Column, Table
 
 from open_elsa import corpora
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.evals import baselines, localization, mono_classes, retrieval, zero_shot
+from open_elsa.evals import baselines, geometry, localization, mono_classes, retrieval, zero_shot
 from open_elsa.evals.observe import QUANTITIES, Embedder, EvalItem, Observations, observe
 from open_elsa.evals.report import show, unit_of
 from open_elsa.evals.result import Result
@@ -37,7 +37,7 @@ from open_elsa.scenes.synthesis import SceneRecipe, SceneSet, make_scenes
 from open_elsa.sound import audio
 
 SUITES = ("simulated", "measured", "mono")
-TASKS = ("retrieval", "zero_shot", "localization", "baselines", "classes")
+TASKS = ("retrieval", "zero_shot", "localization", "baselines", "classes", "geometry")
 
 #: Seeds of the rooms and scenes of each split; training recipes must use others.
 SEEDS: dict[str, int] = {"test": 20_261_126, "val": 20_261_127}
@@ -108,17 +108,20 @@ class SceneItems:
         """Render scene after scene."""
         for i in range(len(self)):
             truth = self.scenes.truth(i)
+            room, clip = str(truth["room_id"]), self.scenes.clips[str(truth["clip_id"])]
             yield EvalItem(
                 id=str(truth["id"]),
                 samples=self.scenes.render(i),
                 sample_rate=self.scenes.sample_rate,
-                clip_id=str(truth["clip_id"]),
+                clip_id=clip.id,
                 label=str(truth["label"]),
                 captions=self.scenes[i].captions,
                 truth={q: truth[q] for q in QUANTITIES},
                 words=SpatialWords(**truth["words"]),
                 place=str(truth["response_id"]),
-                group=family(str(truth["room_id"])) if self.family else "",
+                group=family(room) if self.family else "",
+                room=family(room) if self.family else room,
+                recording=clip.recording,
             )
 
 
@@ -352,6 +355,7 @@ def _tasks(
         "localization": (seen is not None, lambda: localization.run(where)),
         "baselines": (seen is not None, lambda: baselines.run(where)),
         "classes": (alone is not None, lambda: mono_classes.run(embedder, _given(alone), seen)),
+        "geometry": (seen is not None, lambda: geometry.run(embedder, where)),
     }
     for task, (can, run) in possible.items():
         if not can or task not in (tasks or TASKS):
