@@ -91,7 +91,7 @@ def clouds(
     *,
     seed: int = 0,
 ) -> Clouds:
-    """Measure the distances between classes of items with unit vectors `audio` and, if any, captions' vectors `text`.
+    """Measure the distances between classes of items with vectors `audio` and, if any, their captions' vectors `text`.
 
     audio, text: (n, d), compared by Euclidean distance. labels: class of each item; items of other classes are left
     out. units: what items share that makes them alike (place, room, recording): the halves of a class share no unit,
@@ -110,9 +110,8 @@ def clouds(
     rounds, sizes = _rounds(costs, members, rng, ROUNDS, resample=False)
     if not rounds:
         raise DataError(f"classes {', '.join(classes)}: halves of fewer than {FEWEST} items")
-    with np.errstate(invalid="ignore"):
-        means = [np.mean([r[i] for r in rounds], axis=0) for i in range(len(costs))]
-    drawn = [ratios(*r) for r in _rounds(costs, members, rng, RESAMPLINGS, resample=True)[0]]
+    means = [np.mean([r[i] for r in rounds], axis=0) for i in range(len(costs))]
+    drawn = [ratios(*matrices) for matrices in _rounds(costs, members, rng, RESAMPLINGS, resample=True)[0]]
     point = ratios(*means)
     return Clouds(
         classes=tuple(classes),
@@ -170,10 +169,11 @@ def _members(labels: Sequence[str | None], units: Sequence[str], name: str) -> l
 
 
 def _distances(a: NDArray[np.float32], b: NDArray[np.float32], rows: Ints) -> Floats:
-    """Euclidean distances of unit vectors (n, n); only those of `rows` are computed, the others are NaN."""
+    """Euclidean distances (n, n) of vectors; only those of `rows` are computed, the others are NaN."""
+    x, y = a[rows].astype(np.float64), b[rows].astype(np.float64)
+    squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2.0 * x @ y.T
     found = np.full((len(a), len(b)), math.nan)
-    products = a[rows].astype(np.float64) @ b[rows].astype(np.float64).T
-    found[np.ix_(rows, rows)] = np.sqrt(np.maximum(2.0 - 2.0 * products, 0.0))
+    found[np.ix_(rows, rows)] = np.sqrt(np.maximum(squares, 0.0))
     return found
 
 
