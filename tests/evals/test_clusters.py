@@ -12,7 +12,9 @@ from open_elsa.evals.clusters import Clouds, clouds, ratios, wasserstein
 Vectors = NDArray[np.float32]
 
 
-def gaussians(apart: float, n: int = 120, dim: int = 3, spread: float = 0.1, seed: int = 0) -> tuple[Vectors, list[str]]:
+def gaussians(
+    apart: float, n: int = 120, dim: int = 3, spread: float = 0.1, seed: int = 0
+) -> tuple[Vectors, list[str]]:
     """Two clouds of one shape whose centres lie `apart` from each other."""
     x = spread * np.random.default_rng(seed).standard_normal((n, dim))
     x[n // 2 :, 0] += apart

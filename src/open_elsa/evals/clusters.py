@@ -127,7 +127,8 @@ def _rounds(
     costs: Sequence[Floats], members: Sequence[Sequence[Ints]], rng: np.random.Generator, rounds: int, *, resample: bool
 ) -> tuple[list[list[Floats]], list[int]]:
     """The matrices of every round that has large enough halves, and how large they were."""
-    matrices, sizes = [], []
+    matrices: list[list[Floats]] = []
+    sizes: list[int] = []
     k = len(members)
     for _ in range(rounds):
         halves = [_halves(own, rng, resample) for own in members]

@@ -42,9 +42,7 @@ def explained(
     own = np.array([factor[r[0]] for r in rows])
     sizes = [len(r) for r in rows]
     order = np.argsort(np.concatenate(rows), kind="stable")
-    exchanged = [
-        eta_squared(scores, queries, np.repeat(rng.permutation(own), sizes)[order]) for _ in range(rounds)
-    ]
+    exchanged = [eta_squared(scores, queries, np.repeat(rng.permutation(own), sizes)[order]) for _ in range(rounds)]
     drawn = []
     for _ in range(rounds):
         chosen = np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])
