@@ -90,6 +90,9 @@ def test_measured_suite_end_to_end(data: Path, tmp_path: Path) -> None:
     items = load_items(tmp_path / "out", "measured.localization")
     assert items is not None and len(items["id"]) == 6
     # again: the same scenes, and the same numbers
+    # the states of one room are one room, whatever is split by room
+    heard = list(suites.measured(data, tmp_path / "c").items())
+    assert {i.room for i in heard} == {"Lab"} and {i.place for i in heard} == {"Lab075/a", "Lab075/b"}
     again = suites.run_suite(Ears(), "measured", tmp_path / "o2", data, tasks=["localization"], cache=tmp_path / "c")
     assert again[0].metrics == saved[[r.task for r in saved].index("localization")].metrics
     assert again[0].data_revision == results[0].data_revision

@@ -91,8 +91,8 @@ class Evaluate(WithModel):
 
     A SUITE is simulated (rooms never trained on), eight (its scenes turned evenly round the circle), two (two sources
     at once in its rooms), measured (rooms that were recorded), mono (the clips alone), or a folder that
-    `elsa scenes make` made. A TASK is retrieval, zero_shot, eight_way, localization, baselines, swap, two_sources or
-    classes. Without a SUITE, --readme, --docs and --card are written from the results that --out already holds.
+    `elsa scenes make` made. A TASK is retrieval, zero_shot, eight_way, localization, baselines, swap, two_sources,
+    classes or geometry. Without a SUITE, --readme, --docs and --card are written from the results that --out already holds.
 
     Examples:
       elsa eval simulated --data data --out results

@@ -54,18 +54,21 @@ class SceneItems:
         """Render scene after scene."""
         for i in range(len(self)):
             truth, scene = self.scenes.truth(i), self.scenes[i]
+            room, clip = str(truth["room_id"]), self.scenes.clip(scene)
             yield EvalItem(
                 id=str(truth["id"]),
                 samples=self.scenes.render(i),
                 sample_rate=self.scenes.sample_rate,
-                clip_id=str(truth["clip_id"]),
+                clip_id=clip.id,
                 label=str(truth["label"]),
                 captions=scene.captions,
-                plain=self.scenes.clip(scene).captions,
+                plain=clip.captions,
                 truth={q: truth[q] for q in QUANTITIES},
                 words=SpatialWords(**truth["words"]),
                 place=str(truth["response_id"]),
-                group=family(str(truth["room_id"])) if self.family else "",
+                group=family(room) if self.family else "",
+                room=family(room) if self.family else room,
+                recording=clip.recording,
                 more=_of_two(truth.get("sources") or ()),
             )
 

@@ -229,6 +229,20 @@ def bootstrap_interval(
     return Interval(float(low), float(high))
 
 
+def centred_interval(value: float, draws: ArrayLike) -> Interval:
+    """95 % interval of an estimate from resampled ones: their percentiles, moved so that their mean is the estimate.
+
+    For estimates that repeats in a resampled set move to one side (distances between samples, shares of a variance):
+    that bias is no uncertainty. Draws that aren't finite don't count; NaNs when none is left.
+    """
+    data = np.asarray(draws, float)
+    data = data[np.isfinite(data)]
+    if data.size == 0:
+        return Interval(math.nan, math.nan)
+    low, high = np.percentile(data, [2.5, 97.5]) - data.mean() + value
+    return Interval(float(low), float(high))
+
+
 def _members(groups: Sequence[Hashable] | None, n: int) -> list[Ints]:
     if groups is None:
         return [np.array([i]) for i in range(n)]

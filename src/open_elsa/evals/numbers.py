@@ -26,6 +26,6 @@ def unit_of(metric: str, default: str = "") -> str:
             return unit
     if metric.rsplit(".", 1)[-1] in ("n", "classes", "captions", "sentences", "ratio"):
         return ""
-    shares = ("accuracy", "balanced", "all", "chance", "located", "relative", "picked", "share")
+    shares = ("accuracy", "balanced", "all", "chance", "located", "relative", "picked", "share", "explained")
     is_share = metric.endswith(shares) or ".recall." in metric or "R@" in metric or "mAP@" in metric
     return "%" if is_share else default

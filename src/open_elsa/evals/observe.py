@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -53,7 +53,8 @@ class EvalItem:
     samples: (1, n) mono or (4, n) AmbiX float32. truth: some of QUANTITIES. place: key of the source's place (items of
     one place are not independent). group: part of the set that is reported on its own ("" = none). plain: captions of
     the clip alone, which say nothing of a place. more: further numbers of sets that have them; a task says which it
-    needs.
+    needs. room, recording: keys of the room, whatever its state, and of the original recording ("" = each place, each
+    clip is its own).
     """
 
     id: str
@@ -68,6 +69,8 @@ class EvalItem:
     group: str = ""
     plain: tuple[str, ...] = ()
     more: Mapping[str, float | None] = field(default_factory=dict)
+    room: str = ""
+    recording: str = ""
 
 
 class EvalSet(Protocol):
@@ -102,6 +105,7 @@ class Observations:
     embeddings: (n, d) float32. truth and said: quantity -> (n,) float64, NaN = unknown or not said.
     baselines: estimator -> (n, 3) unit vectors (empty for mono). plain: each clip's own captions. more: further
     numbers by name, (n,) float64, NaN where an item has none. about: how the set is made. seconds: what the pass took.
+    rooms, recordings: keys of what items share, beside their place and clip.
     """
 
     suite: str
@@ -122,6 +126,8 @@ class Observations:
     about: str = ""
     plain: Sequence[tuple[str, ...]] = ()
     more: Mapping[str, Floats] = field(default_factory=dict)
+    rooms: Sequence[str] = ()
+    recordings: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,6 +141,20 @@ class Observations:
     def said_vectors(self) -> Floats:
         """Directions that the model said, as unit vectors (n, 3); NaN where it said none."""
         return unit_vector(self.said["azimuth_deg"], self.said["elevation_deg"])
+
+    def subset(self, rows: Sequence[int] | NDArray[np.int64]) -> Observations:
+        """The items of these row numbers, in this order."""
+        index = np.asarray(rows, dtype=np.int64)
+        columns: dict[str, Any] = {}
+        for column in fields(self):
+            value = getattr(self, column.name)
+            if column.name in ("truth", "said", "baselines", "more"):
+                columns[column.name] = {k: v[index] for k, v in value.items()}
+            elif isinstance(value, np.ndarray):
+                columns[column.name] = value[index]
+            elif isinstance(value, list | tuple) and len(value):
+                columns[column.name] = [value[i] for i in index]
+        return replace(self, **columns)
 
     def group_masks(self) -> dict[str, NDArray[np.bool_]]:
         """Membership (n,) of each named group, sorted by name; empty when the suite has no groups."""
@@ -236,6 +256,8 @@ def _table(data: EvalSet, rows: Mapping[str, list[Any]], model: Mapping[str, str
         about=data.about,
         plain=[i.plain for i in items],
         more={k: _column(i.more.get(k) for i in items) for k in sorted({k for i in items for k in i.more})},
+        rooms=[i.room or i.place or i.id for i in items],
+        recordings=[i.recording or i.clip_id for i in items],
     )
 
 

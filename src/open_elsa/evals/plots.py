@@ -33,6 +33,10 @@ def draw(result: Result, results_folder: str | Path, images: Path) -> dict[str, 
         if "azimuth_deg_said" in items:
             made["azimuth, said and true"] = save_figure(_azimuths(items), images / f"{result.suite}-azimuth.png")
         return made
+    if result.task == "geometry":
+        from open_elsa.evals import geometry_plots  # it builds on this module
+
+        return geometry_plots.draw(result, load_items(results_folder, result.name) or {}, images)
     name = {"zero_shot": "direction", "eight_way": "eight"}.get(result.task)
     if name is None or (drawn := _confusion(result, name)) is None:
         return {}
@@ -40,17 +44,19 @@ def draw(result: Result, results_folder: str | Path, images: Path) -> dict[str, 
     return {"direction in words": save_figure(drawn, images / f"{stem}-confusion.png")}
 
 
-def new_figure(width: float, height: float, columns: int = 1, *, share: bool = True) -> tuple[Any, list[Any]]:
-    """A figure of `columns` axes in a row, in inches, without a display: pyplot's global state stays untouched.
+def new_figure(
+    width: float, height: float, columns: int = 1, *, rows: int = 1, share: bool = True
+) -> tuple[Any, list[Any]]:
+    """A figure of `rows` x `columns` axes, row by row, in inches, without a display or pyplot's global state.
 
-    share: one scale of y for all columns.
+    share: one scale of y for all columns of a row.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = list(np.atleast_1d(figure.subplots(1, columns, sharey=share and columns > 1)))
+    axes = list(figure.subplots(rows, columns, sharey="row" if share else False, squeeze=False).ravel())
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(colors=INK, labelsize=8)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from open_elsa.evals import baselines, eight_way, localization, mono_classes, retrieval, swap, two_sources, zero_shot
+from open_elsa.evals import (
+    baselines,
+    eight_way,
+    geometry,
+    localization,
+    mono_classes,
+    retrieval,
+    swap,
+    two_sources,
+    zero_shot,
+)
 from open_elsa.evals.observe import Embedder, Observations
 from open_elsa.evals.result import Result
 
@@ -71,4 +81,5 @@ TASKS: dict[str, Task] = {
     "swap": of_scenes(swap.run, suites=("simulated", "measured", "folder")),
     "two_sources": of_scenes(lambda _, scenes: two_sources.run(scenes), suites=("two", "folder"), by_hand=True),
     "classes": Task(_classes, clips=True),
+    "geometry": of_scenes(geometry.run, suites=("simulated", "measured", "folder")),
 }
