@@ -25,7 +25,7 @@ from rich.table import Column, Table
 
 from open_elsa import corpora
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.evals import baselines, localization, mono_classes, retrieval, zero_shot
+from open_elsa.evals import baselines, left_out, localization, mono_classes, retrieval, zero_shot
 from open_elsa.evals.observe import QUANTITIES, Embedder, EvalItem, Observations, observe
 from open_elsa.evals.report import show, unit_of
 from open_elsa.evals.result import Result
@@ -37,7 +37,7 @@ from open_elsa.scenes.synthesis import SceneRecipe, SceneSet, make_scenes
 from open_elsa.sound import audio
 
 SUITES = ("simulated", "measured", "mono")
-TASKS = ("retrieval", "zero_shot", "localization", "baselines", "classes")
+TASKS = ("retrieval", "zero_shot", "localization", "baselines", "classes", "left_out")
 
 #: Seeds of the rooms and scenes of each split; training recipes must use others.
 SEEDS: dict[str, int] = {"test": 20_261_126, "val": 20_261_127}
@@ -352,6 +352,7 @@ def _tasks(
         "localization": (seen is not None, lambda: localization.run(where)),
         "baselines": (seen is not None, lambda: baselines.run(where)),
         "classes": (alone is not None, lambda: mono_classes.run(embedder, _given(alone), seen)),
+        "left_out": (left_out.wanted(embedder, tasks), lambda: left_out.run(embedder, _given(alone), seen)),
     }
     for task, (can, run) in possible.items():
         if not can or task not in (tasks or TASKS):
@@ -378,7 +379,7 @@ def _mono_clips(
     if name == "mono":
         clips = held_out_clips(_need(data_root, name), split)
         return clips[:: max(1, len(clips) // QUICK_MONO)] if quick else clips
-    if scenes is None or "classes" not in (tasks or TASKS):
+    if scenes is None or not {"classes", "left_out"} & set(tasks or TASKS):
         return []
     used = {scenes.scenes[i].clip_id for i in range(len(scenes))}
     clips = [clip for key, clip in sorted(scenes.scenes.clips.items()) if key in used]

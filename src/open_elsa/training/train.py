@@ -140,6 +140,7 @@ class Run:
         """Train one stage from wherever it stands to its end."""
         stage = self.config.stages[index]
         self.stage = index
+        self.model.semantic.requires_grad_(stage.tagger_lr > 0)
         optimizer = self._optimizer(stage)
         if self.resumed is not None and self.step > 0:
             state.load(self.resumed, self.model, self.average, optimizer)
@@ -172,6 +173,8 @@ class Run:
         """One step: a pure function of the configuration, the data and the step number."""
         torch.manual_seed(hash((self.config.seed, self.stage, self.step)) % 2**31)
         self.model.train()
+        if not stage.tagger_lr:
+            self.model.semantic.eval()  # its statistics stay as well
         rate = _schedule(stage, self.step)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
@@ -330,7 +333,7 @@ def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Ten
         parts = torch.split(output.bands, [1, BANDS, BANDS], dim=1)
         terms |= _band_losses(stage, parts[0][:, 0], parts[1], parts[2], truth, mask)
     if output.uncertainty_deg is not None:
-        terms["spread"] = 0.05 * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)
+        terms["spread"] = stage.spread * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)
     return terms
 
 
