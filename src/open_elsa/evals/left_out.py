@@ -23,7 +23,8 @@ PROTOCOL = (
     "classes alone; 'among_all': every class of the set. Each name is put into 'the sound of {}'; a sound takes the "
     "name of the highest cosine. 'mono': the clips alone, 95 % Wilson interval; 'rooms': as heard in rooms (4 "
     "channels), interval by bootstrap over clips. Bars: 80 % among ten, 55 % among fifty. The audio encoder's "
-    "start (a tagger trained on AudioSet) and the frozen text encoder did know such sounds and words, each without the other."
+    "start (a tagger trained on AudioSet) and the frozen text encoder did know such sounds and words, each without the "
+    "other."
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from open_elsa.errors import DataError
-from open_elsa.evals import plots
+from open_elsa.evals import ablations, plots
 from open_elsa.evals.result import Result, load_results
 from open_elsa.model import checkpoints
 from open_elsa.model.card import with_results
@@ -203,7 +203,7 @@ def full(results: Sequence[Result], figures: Mapping[str, str] | None = None) ->
     parts = [headline(results)]
     for result in results:
         parts.append(f"## {result.suite}: {result.task.replace('_', ' ')}\n\n{result.protocol}\n")
-        parts.append(_all_numbers(result))
+        parts.append(ablations.table(result) if result.task == "ablations" else _all_numbers(result))
         if left := result.details.get("left_out"):
             parts.append("Not tested here: " + "; ".join(f"{k} ({v})" for k, v in left.items()) + ".\n")
         if figures and result.name in figures:
