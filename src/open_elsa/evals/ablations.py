@@ -37,8 +37,8 @@ PROTOCOL = (
     "Each row is one recipe, trained once a seed from the same start on the same clips and rooms, and differs from "
     "'base' in what its line says and in nothing else. Scores are means over seeds with the range between them. "
     "Direction: mean great-circle error. '4-way by angle': the quarter in which the said azimuth lies against the true "
-    "word. 'In words': zero-shot by templated captions, classes balanced, as in the suites. Names: 'the sound of LABEL' "
-    "against every label. Rows of one run have no range; '–' is what a row cannot say. Chance: 90°, 25 %, 50 %, 50 %, "
+    "word. 'In words': zero-shot by templated captions, classes balanced, as in the suites. Names: 'the sound of "
+    "LABEL' against every label. Rows of one run have no range; '–' is what a row cannot say. Chance: 90°, 25 %, 50 %, 50 %, "
     "1/classes."
 )
 

@@ -1,4 +1,4 @@
-"""What can be named without any training: a tagger's labels and a text encoder, joined by nothing but the labels' names.
+"""What can be named without any training: a tagger's labels and a text encoder, joined by the labels' names alone.
 
 A sound is the tags that a frozen AudioSet tagger gives it; a text is the tags whose names a frozen sentence encoder
 thinks it resembles. The cosine of the two is a zero-shot score, and the floor under every trained model's naming.

@@ -118,6 +118,8 @@ class LogMelIntensity(MelIntensity):
 
     def forward(self, audio: Float[Tensor, "b 4 n"]) -> SpatialFeatures:
         """Features of a batch; sounds shorter than one window are padded with zeros."""
+        if not len(audio):  # a batch of mono sounds only
+            return SpatialFeatures(audio.new_zeros(0, 7, 1, self.bank.shape[1]), audio.new_zeros(0, 0))
         frames = nn.functional.pad(audio, (N_FFT // 2, N_FFT // 2)).unfold(-1, N_FFT, HOP)
         spectrum = torch.fft.rfft(frames * self.window)[..., : self.stop]
         power = band_sums(spectrum.real.square() + spectrum.imag.square(), self.bank, self.spans)  # (b, 4, t, bands)
