@@ -102,7 +102,7 @@ class Bench:
     def __init__(self, args: argparse.Namespace, console: Console) -> None:
         self.args, self.console = args, console
         cache = suites.default_cache()
-        whole = suites.simulated(args.data, cache, split=args.split, workers=args.workers)
+        whole = suites.simulated(args.data, cache, split=args.split, workers=max(1, args.workers))
         self.scenes: EvalSet = scoring.Part(whole, args.scenes)
         self.mono: EvalSet = suites.MonoItems(suites.held_out_clips(args.data, args.split), split=args.split)
         self.revision = hashlib.sha256(f"{self.scenes.revision} {self.mono.revision}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Leaving out a class: what speaks of it goes, what only sounds alike in letters stays, and every drop has its reason."""
+"""Leaving out a class: what speaks of it goes, what only looks alike stays, and every drop has its reason."""
 
 from __future__ import annotations
 

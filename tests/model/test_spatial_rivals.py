@@ -1,4 +1,4 @@
-"""What the selector is held against: fixed statistics point where they should, W alone points nowhere, SELDnet learns."""
+"""What the selector is held against: fixed statistics that point at a source, W alone, SELDnet."""
 
 from __future__ import annotations
 

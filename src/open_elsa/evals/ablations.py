@@ -38,8 +38,8 @@ PROTOCOL = (
     "'base' in what its line says and in nothing else. Scores are means over seeds with the range between them. "
     "Direction: mean great-circle error. '4-way by angle': the quarter in which the said azimuth lies against the true "
     "word. 'In words': zero-shot by templated captions, classes balanced, as in the suites. Names: 'the sound of "
-    "LABEL' against every label. Rows of one run have no range; '–' is what a row cannot say. Chance: 90°, 25 %, 50 %, 50 %, "
-    "1/classes."
+    "LABEL' against every label. Rows of one run have no range; '–' is what a row cannot say. Chance: 90°, 25 %, "
+    "25 %, 50 %, 50 %, and for names 1/classes."
 )
 
 
