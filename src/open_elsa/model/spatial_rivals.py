@@ -71,7 +71,7 @@ class StatisticsEncoder(nn.Module):
 
 def _groups(x: Float[Tensor, "b t m"]) -> Float[Tensor, "b g t k"]:
     """The bands in `GROUPS` groups of neighbours."""
-    return x.unflatten(2, (GROUPS, -1)).transpose(1, 2)
+    return x.reshape(*x.shape[:2], GROUPS, -1).transpose(1, 2)
 
 
 def _moments(x: Float[Tensor, "b t m"]) -> Float[Tensor, "b 2g"]:
