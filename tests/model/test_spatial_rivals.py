@@ -145,10 +145,10 @@ def test_seldnet_learns_a_direction() -> None:
     azimuths = [0.0, 90.0, 180.0, -90.0]
     bands = front(torch.stack([bursts(a, seed=k) for k, a in enumerate(azimuths)])).bands
     true = torch.from_numpy(foa.unit_vector(azimuths)).float()
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=3e-3)
-    for _ in range(50):
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=3e-4)
+    for _ in range(25):
         loss = -nn.functional.cosine_similarity(encoder(bands).votes[:, 0], true).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert float(loss.detach()) < -0.8
+    assert float(loss.detach()) < -0.9

@@ -37,7 +37,13 @@ CHANGES: dict[str, dict[str, Any]] = {
     "early-reflections": {"stages.0.data.keep_after_direct_ms": 50.0, "stages.1.data.keep_after_direct_ms": 50.0},
     "direct-sound": {"stages.0.data.keep_after_direct_ms": 2.5, "stages.1.data.keep_after_direct_ms": 2.5},
     "mono-model": {"model.spatial.kind": "mono", "model.semantic.beam": 0.0},
-    "seldnet": {"model.spatial.kind": "crnn", "stages.1": "gone", "stages.0.steps": 280, "stages.0.bands": 0.0},
+    "seldnet": {
+        "model.spatial.kind": "crnn",
+        "stages.1": "gone",
+        "stages.0.steps": 280,
+        "stages.0.bands": 0.0,
+        "stages.0.lr": 5e-4,
+    },
 }
 
 
