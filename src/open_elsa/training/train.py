@@ -174,7 +174,7 @@ class Run:
         torch.manual_seed(hash((self.config.seed, self.stage, self.step)) % 2**31)
         self.model.train()
         if not stage.tagger_lr:
-            self.model.semantic.eval()  # its statistics stay as well
+            self.model.get_submodule("semantic").eval()  # its statistics stay as well
         rate = _schedule(stage, self.step)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
