@@ -110,6 +110,7 @@ class PlaneWaves:
                 "volume_m3": np.full(n, 3 * self.floor_area_m2),
                 "t30_s": np.full(n, self.t30_s),
                 "drr_db": np.full(n, 10.0),
+                "arrival_s": np.full(n, 40 / self.sample_rate),
                 "t30_bands_s": [[self.t30_s] * 19 + [float("nan")]] * n,
                 "drr_bands_db": [[10.0] * 20] * n,
             }

@@ -361,3 +361,22 @@ def test_demo(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(demo, "run_demo", refuse)
     code, _, err = run("demo", "--out", tmp_path)
     assert code == 1 and "no place" in line(err)
+
+
+def test_classes_can_be_left_out_of_a_training(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from open_elsa.training import session
+
+    seen: dict[str, Any] = {}
+
+    def train_recipe(config: Any, data: Path, out: Path, **options: Any) -> Path:
+        seen.update(options, config=config)
+        return out / "checkpoint"
+
+    monkeypatch.setattr(session, "train_recipe", train_recipe)
+    words = ("train", "elsa-tiny", "--data", tmp_path, "--out", tmp_path / "run", "--leave-out", "Dog, sea_waves")
+    code, _, err = run(*words)
+    assert (code, err) == (0, "")
+    assert seen["config"].left_out == ("dog", "sea waves")
+    assert seen["command"].endswith('--leave-out "Dog, sea_waves"')
+    run(*words[:-2])
+    assert seen["config"].left_out == () and "--leave-out" not in seen["command"]

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from world import SOUNDS, write_corpus
+from world import SOUNDS, plane_waves, write_corpus
 
-from open_elsa.errors import DataError
+from open_elsa.corpora import load
+from open_elsa.corpora.leaving_out import leave_out, mentions
+from open_elsa.errors import DataError, TrainingError
 from open_elsa.model import checkpoints
+from open_elsa.training.clip_store import build_store
+from open_elsa.training.data import SceneBatches
 from open_elsa.training.recipes import TrainConfig, elsa_tiny
 from open_elsa.training.session import train_recipe
 from open_elsa.training.train import Stopped
+from open_elsa.using import embedder
 
 
 def one_step_each() -> TrainConfig:
@@ -40,6 +45,7 @@ def test_a_folder_becomes_a_checkpoint(tmp_path: Path) -> None:
 
     assert folder == tmp_path / "out" / "checkpoint"
     assert checkpoints.load(folder).config == elsa_tiny().model
+    assert checkpoints.left_out(folder) == () and not (folder / "left_out.csv").exists()
     card = (folder / "README.md").read_text()
     assert "CC0-1.0" in card and f"| {len(SOUNDS)} |" in card and "elsa train elsa-tiny" in card
     with (folder / "training_data.csv").open() as file:
@@ -68,3 +74,51 @@ def test_nothing_to_learn_from_is_an_error(tmp_path: Path, column: str) -> None:
         writer.writerows(rows)
     with pytest.raises(DataError, match="no clip of the split 'train' that may be trained on"):
         train_recipe(one_step_each(), corpus, tmp_path / "out", console=Console(file=io.StringIO()))
+
+
+LEFT_OUT = ("church bells", "siren", "hiss")
+
+
+def test_a_class_left_out_is_in_no_batch(tmp_path: Path) -> None:
+    kept, dropped = leave_out(load(write_corpus(tmp_path / "sounds")).clips, LEFT_OUT)
+    assert {d.clip.label for d in dropped} == {"bell", "siren", "hiss"}
+    data = dataclasses.replace(elsa_tiny().stages[1].data, seconds=0.3)
+    store = build_store(tmp_path, kept, 32000)
+    bank = plane_waves()
+    batches = SceneBatches(
+        elsa_tiny().model,
+        data,
+        kept,
+        store,
+        bank,
+        batch_size=len(kept),
+        steps=6,
+        seed=0,  # type: ignore[arg-type]
+    )
+    heard, texts = set(), []
+    for step in range(len(batches)):  # six epochs: every clip, by each of its captions
+        batch = batches[step]
+        heard |= {list(batches.what_ids)[k - 1] for k in batch.facts[:, 0].tolist()}
+        texts += batch.texts
+    assert heard == set(SOUNDS) - {"bell", "siren", "hiss"}
+    assert not [text for text in texts for label in LEFT_OUT if mentions(text, label)]
+    assert any(mentions(text, "chirping birds") for text in texts)
+
+
+def test_a_checkpoint_says_what_it_was_trained_without(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "sounds", ("train", "val"))
+    config = dataclasses.replace(one_step_each(), left_out=LEFT_OUT, stages=one_step_each().stages[1:])
+    shown = Console(file=io.StringIO(), width=200)
+    folder = train_recipe(config, corpus, tmp_path / "out", console=shown)
+    assert "left out: 6 of 16 clips" in shown.file.getvalue()  # type: ignore[attr-defined]
+    assert checkpoints.left_out(folder) == LEFT_OUT == embedder.load(folder).left_out
+    with (folder / "training_data.csv").open() as file:
+        assert {row["label"] for row in csv.DictReader(file)} == set(SOUNDS) - {"bell", "siren", "hiss"}
+    with (folder / "left_out.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
+    assert [(row["left_out"], row["because"]) for row in rows if row["label"] == "bell"] == [
+        ("church bells", "label: bell")
+    ]
+    more = dataclasses.replace(config, left_out=(*LEFT_OUT, "hum", "clicks"))
+    with pytest.raises(TrainingError, match="have heard clicks, hum; leave a class out from the start on"):
+        train_recipe(more, corpus, tmp_path / "more", start=folder, console=shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Train(Common):
     """Train a model from captioned sounds; the checkpoint is a folder that every other command takes as --model.
 
-    PRESET is elsa-small (the shipped model), elsa-small-tune (to go on from it with your sounds), elsa-tiny (seconds,
-    to try the path) or elsa-base (the paper's, for a cluster; start it with torchrun). Your own data: a folder with
+    PRESET is elsa-small (the shipped model), elsa-small-tune (to go on from it with your sounds), elsa-small-left-out
+    (ten classes are never heard, to test what of them is known all the same), elsa-tiny (seconds, to try the path) or
+    elsa-base (the paper's, for a cluster; start it with torchrun). Your own data: a folder with
     captions.csv that has the columns path, caption and split (train, val). Interrupted, it goes on where it stopped.
 
     Examples:
@@ -31,7 +32,7 @@ class Train(Common):
     """
 
     preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET")]
-    """Name of a recipe: elsa-small, elsa-small-tune, elsa-tiny, elsa-base."""
+    """Name of a recipe: elsa-small, elsa-small-tune, elsa-small-left-out, elsa-tiny, elsa-base."""
     data: Path
     """Folder of captioned sounds."""
     out: Path
@@ -52,9 +53,12 @@ class Train(Common):
     """How many rooms to train in."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Processes that make the scenes."""
+    leave_out: Annotated[str | None, tyro.conf.arg(metavar="CLASS,CLASS")] = None
+    """Classes of which no clip and no caption is trained on, so that `elsa eval --task left_out` can test them."""
 
     def run(self) -> None:
         """Run it."""
+        from open_elsa.corpora.leaving_out import known
         from open_elsa.model import checkpoints
         from open_elsa.scenes.memory import keep_memory
         from open_elsa.training import distributed
@@ -63,9 +67,12 @@ class Train(Common):
         from open_elsa.training.train import resolved
 
         keep_memory()  # a step's activations, hundreds of megabytes, would come from the system anew each time
-        changes = {k: v for k in ("seed", "rooms", "workers") if (v := getattr(self, k)) is not None}
-        config = resolved(recipe(self.preset), **changes)
+        changes: dict[str, Any] = {k: v for k in ("seed", "rooms", "workers") if (v := getattr(self, k)) is not None}
         told = changes if self.start is None else {"start": self.start, **changes}
+        if self.leave_out is not None:
+            left_out = tuple(name for part in self.leave_out.split(",") if (name := known(part)))
+            changes, told = {"left_out": left_out, **changes}, {**told, "leave-out": f'"{self.leave_out}"'}
+        config = resolved(recipe(self.preset), **changes)
         command = " ".join(
             [f"elsa train {self.preset} --data {self.data.name}", *(f"--{k} {v}" for k, v in told.items())]
         )
@@ -92,7 +99,8 @@ class Evaluate(WithModel):
     A SUITE is simulated (rooms never trained on), eight (its scenes turned evenly round the circle), two (two sources
     at once in its rooms), measured (rooms that were recorded), mono (the clips alone), or a folder that
     `elsa scenes make` made. A TASK is retrieval, zero_shot, eight_way, localization, baselines, swap, two_sources,
-    classes or geometry. Without a SUITE, --readme, --docs and --card are written from the results that --out already holds.
+    classes, geometry or left_out (classes that the model was trained without). Without a SUITE, --readme, --docs and
+    --card are written from the results that --out already holds.
 
     Examples:
       elsa eval simulated --data data --out results

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from open_elsa.errors import DataError
-from open_elsa.evals import plots, tables
+from open_elsa.evals import ablations, plots, tables
 from open_elsa.evals.headline import HEADLINE, Bar, Row
 from open_elsa.evals.numbers import show, unit_of
 from open_elsa.evals.result import Result, load_results
@@ -73,7 +73,7 @@ def full(results: Sequence[Result], figures: Mapping[str, str] | None = None) ->
     parts = [headline(results)]
     for result in results:
         parts.append(f"## {result.suite}: {result.task.replace('_', ' ')}\n\n{result.protocol}\n")
-        parts.append(_all_numbers(result))
+        parts.append(ablations.table(result) if result.task == "ablations" else _all_numbers(result))
         parts += tables.of(result)
         if left := result.details.get("left_out"):
             parts.append("Not tested here: " + "; ".join(f"{k} ({v})" for k, v in left.items()) + ".\n")

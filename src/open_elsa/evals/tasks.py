@@ -9,6 +9,7 @@ from open_elsa.evals import (
     baselines,
     eight_way,
     geometry,
+    left_out,
     localization,
     mono_classes,
     retrieval,
@@ -71,6 +72,10 @@ def _classes(model: Embedder, heard: Heard) -> Result | None:
     return None if heard.clips is None else mono_classes.run(model, heard.clips, heard.scenes)
 
 
+def _left_out(model: Embedder, heard: Heard) -> Result | None:
+    return None if heard.clips is None else left_out.run(model, heard.clips, heard.scenes)
+
+
 #: Tasks by name, in the order in which they run; a new one is a line here.
 TASKS: dict[str, Task] = {
     "retrieval": of_any(retrieval.run),
@@ -81,5 +86,6 @@ TASKS: dict[str, Task] = {
     "swap": of_scenes(swap.run, suites=("simulated", "measured", "folder")),
     "two_sources": of_scenes(lambda _, scenes: two_sources.run(scenes), suites=("two", "folder"), by_hand=True),
     "classes": Task(_classes, clips=True),
+    "left_out": Task(_left_out, suites=(), clips=True),  # only of a model that left classes out: named
     "geometry": of_scenes(geometry.run, suites=("simulated", "measured", "folder")),
 }

@@ -33,7 +33,8 @@ class ModelCard:
     """What the README.md of a checkpoint says; `to_markdown` writes it.
 
     licence: SPDX id of the weights. recipe: the command that trains them. credits: others' work inside (weights
-    trained from, encoders used). weights_sha256 is filled in by checkpoints.save.
+    trained from, encoders used). left_out: classes that no clip and no caption of the training was of. weights_sha256
+    is filled in by checkpoints.save.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ModelCard:
     credits: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     licence: str = "apache-2.0"
+    left_out: tuple[str, ...] = ()
     code_revision: str = ""
     weights_sha256: str = ""
 
@@ -56,6 +58,8 @@ class ModelCard:
             parts.append("## Limits\n\n" + "\n".join(f"- {_line(limit)}" for limit in self.limits))
         parts.append(f"{_RESULTS}\n\nNot evaluated yet.")
         parts.append("## Training data\n\n" + (_sources(self.sources) if self.sources else "None stated."))
+        if self.left_out:
+            parts.append(f"## Left out\n\n{_LEFT_OUT}\n\n" + "\n".join(f"- {_line(name)}" for name in self.left_out))
         parts.append(f"## Training\n\n```\n{self.recipe.strip()}\n```\n\n" + _facts(self))
         if self.credits:
             parts.append("## Credits\n\n" + "\n".join(f"- {_line(credit)}" for credit in self.credits))
@@ -74,6 +78,13 @@ def with_results(card: str, results: str) -> str:
     return f"{card[: found.start()]}{_RESULTS}\n\n{results.strip()}\n{card[found.end() :]}"
 
 
+def left_out_of(card: str) -> tuple[str, ...]:
+    """The classes that a card's model was trained without; empty for a card that names none."""
+    found = re.search(r"^## Left out\n\n[^\n]*\n\n((?:- [^\n]+\n)+)", card, re.MULTILINE)
+    return tuple(line.removeprefix("- ").strip() for line in found[1].splitlines()) if found else ()
+
+
+_LEFT_OUT = "No clip and no caption of these classes was trained on, so that what is never heard can be tested."
 _RESULTS = "## Results"
 #: the heading and all up to the blank line before the next heading, or the end
 _RESULTS_SECTION = re.compile(rf"^{_RESULTS}\n.*?(?=\n## |\Z)", re.MULTILINE | re.DOTALL)

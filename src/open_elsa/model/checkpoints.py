@@ -17,7 +17,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from open_elsa.errors import CheckpointError, ConfigError
-from open_elsa.model.card import ModelCard
+from open_elsa.model.card import ModelCard, left_out_of
 from open_elsa.model.config import ElsaConfig
 from open_elsa.model.elsa import Elsa, build
 from open_elsa.model.pretrained import NoRandomStart
@@ -110,6 +110,12 @@ def weights_hash(folder: str | Path) -> str:
         raise CheckpointError(_no_weights(Path(folder)))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def left_out(folder: str | Path) -> tuple[str, ...]:
+    """The classes that a checkpoint was trained without, by its card; empty without a card."""
+    card = Path(folder) / CARD
+    return left_out_of(card.read_text(encoding="utf-8")) if card.is_file() else ()
 
 
 def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> str:

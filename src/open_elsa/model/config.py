@@ -38,12 +38,14 @@ class SpatialConfig:
 
     kind: "paper" is two six-convolution branches over unit-normalised active and reactive intensity at 16 kHz;
     "selector" is the small one: mel-band intensity, a convolutional trunk, and heads that choose which
-    time-frequency cells to believe and average their intensity vectors.
+    time-frequency cells to believe and average their intensity vectors. The others are what the selector is held
+    against (spatial_rivals.py): "mono" is the selector hearing W alone, "statistics" reads fixed statistics of
+    intensity, "crnn" is a SELDnet-style network.
     """
 
-    kind: Literal["paper", "selector"] = "selector"
+    kind: Literal["paper", "selector", "mono", "statistics", "crnn"] = "selector"
     dim: int = 192  # width of the spatial vector that is fused (paper: 192)
-    # -- selector only
+    # -- of the selector; the rivals share the bands
     mel_bands: int = 64
     min_hz: float = 60.0  # below, a small room has too few modes for a direction
     max_hz: float = 12000.0
@@ -98,6 +100,8 @@ class ElsaConfig:
             raise ConfigError(f"semantic.beam must be in 0..1 and below 1, got {self.semantic.beam}")
         if self.semantic.beam and self.semantic.kind == "htsat":
             raise ConfigError("only the mobilenet encoder listens through a beam; set semantic.beam to 0")
+        if self.semantic.beam and self.spatial.kind == "mono":
+            raise ConfigError("a model that hears W alone cannot listen through a beam; set semantic.beam to 0")
         if self.embedding_dim <= self.where_dim:
             raise ConfigError(f"where_dim {self.where_dim} must be below embedding_dim {self.embedding_dim}")
         if self.sample_rate not in (16000, 24000, 32000, 48000):

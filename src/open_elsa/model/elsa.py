@@ -15,7 +15,7 @@ from open_elsa.model.config import ElsaConfig
 from open_elsa.model.features import ClapLogMel, TaggerLogMel, UnitIntensity, repeat_pad
 from open_elsa.model.semantic import HtsatEncoder, MobileNetEncoder
 from open_elsa.model.spatial_paper import STAGE_1_TARGETS, PaperSpatialEncoder
-from open_elsa.model.spatial_selector import MelIntensity, SelectorEncoder
+from open_elsa.model.spatial_rivals import encoder_of, intensity_of
 from open_elsa.model.text_minilm import MiniLMTextEncoder
 from open_elsa.model.text_roberta import RobertaEncoder
 from open_elsa.scenes.attributes import ATTRIBUTES
@@ -145,10 +145,10 @@ class ElsaSmall(Elsa):
         what_dim = config.embedding_dim - config.where_dim
         dim, hidden = config.spatial.dim, config.head_hidden
         self.semantic = MobileNetEncoder()
-        self.spatial = SelectorEncoder(config.spatial)
+        self.spatial = encoder_of(config.spatial)
         self.text = MiniLMTextEncoder(config.text, what_dim, config.where_dim)
         self.what = _mlp(self.semantic.dim, config.fusion_hidden, what_dim, nn.GELU)
-        self.votes = nn.Linear(dim, config.spatial.heads)
+        self.votes = nn.Linear(dim, self.spatial.heads)
         self.steer = _mlp(dim, hidden, 3, nn.GELU)
         self.room = _mlp(dim, hidden, 4, nn.GELU)  # log distance, log area, log T30, DRR / 10 dB
         self.spread = _mlp(dim, hidden, 1, nn.GELU)
@@ -316,10 +316,9 @@ class SmallFrontEnd(nn.Module):
 
     def __init__(self, config: ElsaConfig) -> None:
         super().__init__()
-        spatial = config.spatial
         self.beam = config.semantic.beam
         self.log_mel = TaggerLogMel()
-        self.intensity = MelIntensity(config.sample_rate, spatial.mel_bands, spatial.min_hz, spatial.max_hz)
+        self.intensity = intensity_of(config)
 
     def forward(self, audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"] | None = None) -> Features:
         """Log-mel (b, 1, 128, t) of what is heard from `towards` (None: W), intensity in bands and in bins.

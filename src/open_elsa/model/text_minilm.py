@@ -13,7 +13,9 @@ from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -108,6 +110,22 @@ class MiniLMTextEncoder(nn.Module):
         keep = torch.cat([mask.new_ones(len(ids), 2), mask], 1)
         read = self.layers(torch.cat([queries, tokens], 1), src_key_padding_mask=~keep)
         return self.what(torch.cat([read[:, 0], sentence], 1)), self.where(read[:, 1])
+
+
+def sentence_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    """all-MiniLM-L6-v2's own sentence vectors, as it was published: (n, 384), unit norm, the mean over tokens.
+
+    What elsa-small reads texts with is `MiniLMTextEncoder`; this is for baselines that train nothing.
+    """
+    encoder = MiniLMTextEncoder(TextConfig(), what_dim=1, where_dim=1).eval()
+    rows = [np.zeros((0, encoder.backbone.width), np.float32)]
+    for start in range(0, len(texts), _CHUNK):
+        ids, mask = encoder.tokenize(texts[start : start + _CHUNK])
+        with torch.inference_mode():
+            weights = mask[..., None].float()
+            mean = (encoder.backbone(ids, mask) * weights).sum(1) / weights.sum(1)
+        rows.append(nn.functional.normalize(mean, dim=1).numpy())
+    return np.concatenate(rows)
 
 
 def _backbone(config: TextConfig) -> BertEncoder:

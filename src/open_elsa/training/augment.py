@@ -20,6 +20,7 @@ Array = NDArray[np.float32]
 class AugmentConfig:
     """How far training strays from the clean simulation. Every field is a standard deviation, a range or a chance."""
 
+    rotate: bool = True  # False: scenes stay as they are in the bank, neither turned nor mirrored nor tilted
     mirror_up: float = 0.5  # chance to exchange floor and ceiling: high and low sources become equally common
     tilt_deg: float = 4.0  # of the array about a random horizontal axis; real stands are not level
     gain_db: float = 0.7  # per channel: capsule and preamplifier mismatch
@@ -36,13 +37,16 @@ class AugmentConfig:
 
 
 def random_rotation(rng: np.random.Generator, config: AugmentConfig) -> NDArray[np.float64]:
-    """A (3, 3) matrix on xyz: any yaw, a mirror image half of the time, a slight tilt, floor and ceiling exchanged."""
+    """A (3, 3) matrix on xyz: any yaw, a mirror image half of the time, a slight tilt, floor and ceiling exchanged.
+
+    Without `rotate` the identity; as many numbers are drawn, so that all else in an example stays the same.
+    """
     axis_deg = rng.uniform(-180, 180)
     axis = foa.unit_vector(axis_deg, 0.0)
     matrix = foa.rotation_about(axis, rng.normal(0, config.tilt_deg)) @ foa.rotation_matrix(rng.uniform(-180, 180))
     flip = np.diag([1.0, rng.choice([-1.0, 1.0]), -1.0 if rng.random() < config.mirror_up else 1.0])
     product: NDArray[np.float64] = matrix @ flip
-    return product
+    return product if config.rotate else np.eye(3)
 
 
 def apply_rotation(response: Array, matrix: NDArray[np.float64]) -> Array:

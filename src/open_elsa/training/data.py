@@ -37,6 +37,9 @@ class DataConfig:
     seconds: float = 4.0  # a random piece of the scene; ESC-50 sounds rarely last longer
     spatial_share: float = 0.8  # the rest is mono; the paper trains on both, the mix is not stated
     caption_mix: tuple[float, float, float] = (0.3, 0.45, 0.25)  # second caption: what only, where only, both in part
+    # of every response only what comes up to so many ms after the direct sound is heard, None: all of it. What is true
+    # of the room stays true: an ablation of what late reflections teach, not a way to make dry rooms
+    keep_after_direct_ms: float | None = None
     repeats: dict[str, int] = field(default_factory=dict)  # corpus -> how often its clips count in an epoch
     augment: augment.AugmentConfig = field(default_factory=augment.AugmentConfig)
 
@@ -117,6 +120,7 @@ class SceneBatches(Dataset[Batch]):
         labels = sorted({c.label for c in self.clips})
         self.what_ids = {label: k + 1 for k, label in enumerate(labels)}
         self.truth = truth_table(bank)
+        self.arrival_s = _arrivals(bank) if config.keep_after_direct_ms is not None else None
         self.where_only = where_only
         self._local: tuple[SmallFrontEnd | BaseFrontEnd, augment.NoisePool] | None = None
 
@@ -171,7 +175,7 @@ class SceneBatches(Dataset[Batch]):
         response_index = int(rng.integers(len(self.bank)))
         targets = self.truth[response_index].copy()
         turn = augment.random_rotation(rng, self.config.augment)
-        response = augment.apply_rotation(self.bank.response(response_index), turn)
+        response = augment.apply_rotation(self._response(response_index), turn)
         response = augment.microphone(response, self.model.sample_rate, rng, self.config.augment)
         scene = render(dry, response, length=n)
         scene *= np.float32(level * _rms(dry) / (_rms(scene[0]) + 1e-7))
@@ -184,6 +188,14 @@ class SceneBatches(Dataset[Batch]):
         towards = augment.mistaken(targets[:3], rng, self.config.augment)
         return _Example(scene, True, targets, words, what_id, says, towards)
 
+    def _response(self, index: int) -> NDArray[np.float32]:
+        response = self.bank.response(index)
+        if self.arrival_s is None or self.config.keep_after_direct_ms is None:
+            return response
+        return cut_after_direct(
+            response, self.model.sample_rate, self.arrival_s[index], self.config.keep_after_direct_ms
+        )
+
     def _captions(self, clip: Clip, words: SpatialWords, rng: np.random.Generator) -> tuple[_Said, _Said]:
         """A caption of everything, and one that says only a part: queries are rarely complete."""
         what = str(clip.captions[rng.integers(len(clip.captions))])
@@ -194,6 +206,26 @@ class SceneBatches(Dataset[Batch]):
             return full, _say(other, SpatialWords(), rng)
         part = _some(words, rng)
         return full, _say(None if kind == 1 else what, part, rng)
+
+
+def cut_after_direct(
+    response: NDArray[np.float32], sample_rate: int, arrival_s: float, keep_ms: float
+) -> NDArray[np.float32]:
+    """A response (4, n) up to `keep_ms` after its direct sound and the millisecond in which it fades: (4, m), m <= n.
+
+    arrival_s: of the direct sound, from the response's start. The direct sound itself, its filter's ringing included,
+    lies within 2.5 ms of it (sound/acoustics.py), so keep_ms = 2.5 leaves the direct sound alone.
+    """
+    end = round((arrival_s + keep_ms / 1000) * sample_rate)
+    fade = sample_rate // 1000
+    kept = response[:, : end + fade].copy()
+    if (faded := kept.shape[1] - end) > 0:
+        kept[:, end:] *= (0.5 + 0.5 * np.cos(np.pi * (np.arange(faded) + 1) / (fade + 1))).astype(np.float32)
+    return kept
+
+
+def _arrivals(bank: RoomBank) -> NDArray[np.float64]:
+    return np.asarray(bank.table["arrival_s"].to_pylist(), dtype=np.float64)
 
 
 class _Said(NamedTuple):

@@ -29,7 +29,7 @@ def recall_losses(model: ElsaSmall, stage: StageConfig, scenes: Remembered) -> d
         "direction": stage.regression * losses.direction(said.direction, truth.direction, mask),
         "room": stage.regression * room.shape[1] * losses.squared(said.room, room, mask[:, None].expand_as(room)),
         "words": stage.words * heard,
-        "spread": 0.05 * losses.spread(said.uncertainty_deg, said.direction, truth.direction, mask),
+        "spread": stage.spread * losses.spread(said.uncertainty_deg, said.direction, truth.direction, mask),
         **_said_bands(stage, said.bands, truth, mask),
     }
 
@@ -80,5 +80,5 @@ def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Ten
     if output.bands is not None and stage.bands:
         terms |= _said_bands(stage, output.bands, truth, mask)
     if output.uncertainty_deg is not None:
-        terms["spread"] = 0.05 * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)
+        terms["spread"] = stage.spread * losses.spread(output.uncertainty_deg, output.direction, truth.direction, mask)
     return terms

@@ -6,7 +6,7 @@ import csv
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from rich.console import Console
 
 from open_elsa import corpora
 from open_elsa.corpora import elsa_clips
-from open_elsa.errors import DataError
+from open_elsa.corpora.leaving_out import Dropped, leave_out
+from open_elsa.errors import DataError, TrainingError
 from open_elsa.model import checkpoints
 from open_elsa.model.card import ModelCard, sources_of
 from open_elsa.scenes.bank import BANK_VERSION, RoomBank, make_bank
@@ -27,7 +28,7 @@ from open_elsa.training.recipes import TrainConfig
 from open_elsa.training.train import TrainData, train
 
 TAGGER = Path("weights") / "mn04_as_mAP_432.pt"
-TRAINING_LIST = "training_data.csv"
+TRAINING_LIST, LEFT_OUT_LIST = "training_data.csv", "left_out.csv"
 CREDITS = (
     "semantic encoder started from EfficientAT mn04_as (Schmid, Koutini, Widmer; MIT), "
     "all of its layers trained further",
@@ -64,9 +65,13 @@ def train_recipe(
     CLAP's weights for HTSAT); data/weights/ is searched for the former when None, and without it the encoder starts
     random. text: a folder with RoBERTa's weights for models that train it. Killed and called again, it goes on where
     it was.
-    Raises DataError for an unusable corpus, TrainingError when `out` holds another run.
+    Classes of `config.left_out` are heard by neither part; the checkpoint lists the clips that were dropped for them.
+    Raises DataError for an unusable corpus, TrainingError when `out` holds another run, or where the weights of `start`
+    have heard a class that is to be left out.
     """
     distributed.start()
+    if start is not None and (heard := sorted(set(config.left_out) - set(checkpoints.left_out(start)))):
+        raise TrainingError(f"the weights {start} have heard {', '.join(heard)}; leave a class out from the start on")
     console = console or Console(stderr=True)
     cache = cache or out / "cache"
     name, root = (corpus, data) if corpus else (str(data), None)
@@ -74,7 +79,10 @@ def train_recipe(
     for problem in loaded.problems[:5]:
         console.print(f"[yellow]skipped[/] {problem}")
     licensed = [c for c in loaded.clips if c.trainable or not config.freely_licensed_only]
-    clips = {split: [c for c in licensed if c.split == split] for split in ("train", "val")}
+    usable, dropped = leave_out(licensed, config.left_out)
+    if dropped:
+        console.print(f"left out: {len(dropped)} of {len(licensed)} clips, which are of or speak of a class left out")
+    clips = {split: [c for c in usable if c.split == split] for split in ("train", "val")}
     if not clips["train"]:
         raise DataError(f"{data} has no clip of the split 'train' that may be trained on")
     train_data = _prepare(config, clips["train"], cache, config.bank_seed, config.rooms, console)
@@ -103,18 +111,30 @@ def train_recipe(
         card = _card(config, clips["train"], command or f"elsa train {config.name} --data {data.name}", minutes, start)
         checkpoints.save(folder, model, card, dtype=torch.float16)  # rounding is far below a word's width
         write_training_list(folder / TRAINING_LIST, clips["train"])
+        if dropped:
+            write_left_out_list(folder / LEFT_OUT_LIST, dropped)
         console.print(f"saved {folder}")
     return folder
 
 
 def write_training_list(path: Path, clips: Sequence[Clip]) -> None:
     """Write which clips a checkpoint learned from, one a row, with the licence and the original recording of each."""
+    header = ("id", "corpus", "label", "licence", "recording", "source_url")
+    _write_csv(path, header, ((c.id, c.corpus, c.label, c.licence, c.recording, c.source_url) for c in clips))
 
+
+def write_left_out_list(path: Path, dropped: Sequence[Dropped]) -> None:
+    """Write which clips were dropped, one a row: for which class, and the text that speaks of it."""
+    rows = ((d.clip.id, d.clip.corpus, d.clip.split, d.clip.label, d.label, d.why) for d in dropped)
+    _write_csv(path, ("id", "corpus", "split", "label", "left_out", "because"), rows)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     def write(unfinished: Path) -> None:
         with unfinished.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(("id", "corpus", "label", "licence", "recording", "source_url"))
-            rows.writerows((c.id, c.corpus, c.label, c.licence, c.recording, c.source_url) for c in clips)
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(header)
+            table.writerows(rows)
 
     write_whole(path, write)
 
@@ -184,6 +204,7 @@ def _card(config: TrainConfig, clips: Sequence[Clip], command: str, minutes: flo
         sources=sources_of(clips, elsa_clips.CREDITS),
         credits=credits,
         limits=LIMITS,
+        left_out=config.left_out,
         code_revision=_revision(),
     )
 

@@ -139,6 +139,7 @@ class Run:
         """Train one stage from wherever it stands to its end."""
         stage = self.config.stages[index]
         self.stage = index
+        self.model.semantic.requires_grad_(stage.tagger_lr > 0)
         optimizer = self._optimizer(stage)
         if self.resumed is not None and self.step > 0:
             state.load(self.resumed, self.model, self.average, optimizer)
@@ -175,6 +176,8 @@ class Run:
         """One step: a pure function of the configuration, the data and the step number."""
         torch.manual_seed(hash((self.config.seed, self.stage, self.step)) % 2**31)
         self.model.train()
+        if not stage.tagger_lr:
+            self.model.get_submodule("semantic").eval()  # its statistics stay as well
         rate = _schedule(stage, self.step)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]

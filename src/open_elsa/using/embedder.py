@@ -99,18 +99,31 @@ def load(path_or_id: str | Path | None = None, *, device: str = "cpu", batch_siz
 
     folder = checkpoints.find(path_or_id)
     model = fold_batch_norm(checkpoints.load(folder))
-    return Embedder(model, device=device, batch_size=batch_size, weights_sha256=checkpoints.weights_hash(folder))
+    return Embedder(
+        model,
+        device=device,
+        batch_size=batch_size,
+        weights_sha256=checkpoints.weights_hash(folder),
+        left_out=checkpoints.left_out(folder),
+    )
 
 
 class Embedder:
     """A model in use: lists in, NumPy arrays out, the same answer alone and in any batch (within 1e-5).
 
     model: an ELSA model (see open_elsa.model); batch_size: windows computed at once, which changes speed only;
-    weights_sha256: of the checkpoint's file (default: computed from the weights).
+    weights_sha256: of the checkpoint's file (default: computed from the weights). left_out: classes of which no clip
+    was trained on.
     """
 
     def __init__(
-        self, model: Any, *, device: str = "cpu", batch_size: int = 16, weights_sha256: str | None = None
+        self,
+        model: Any,
+        *,
+        device: str = "cpu",
+        batch_size: int = 16,
+        weights_sha256: str | None = None,
+        left_out: Sequence[str] = (),
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
@@ -121,6 +134,7 @@ class Embedder:
             raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
         self.config = model.config
         self.batch_size = batch_size
+        self.left_out = tuple(left_out)
         self._hash = weights_sha256
 
     @property
