@@ -78,7 +78,7 @@ class SpatialRecording:
     def alone(self, least_s: float = 0.25) -> Iterator[SoundEvent]:
         """Yield the stretches of events, at least `least_s` long, during which nothing else is labelled."""
         events = self.events or ()
-        edges = [(e.start_s, True, n) for n, e in enumerate(events)] + [(e.end_s, False, n) for n, e in enumerate(events)]
+        edges = [edge for n, e in enumerate(events) for edge in ((e.start_s, True, n), (e.end_s, False, n))]
         sounding: set[int] = set()
         since = 0.0
         for time, starts, n in sorted(edges):  # at one moment, what ends goes before what starts
