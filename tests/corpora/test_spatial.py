@@ -31,21 +31,8 @@ def by_id(name: str, root: Path, **options: object) -> tuple[dict[str, SpatialRe
     return {r.id: r for r in loaded.recordings}, [str(p) for p in loaded.problems]
 
 
-def starss(root: Path, year: int = 23) -> Path:
-    """Two places, one after the other, and a third source over the second; the lines are those of the README."""
-    name, split = "fold3_room21_mix001", "dev-train-sony"
-    trees.waves(root / "foa_dev" / split / f"{name}.wav", [(-50, 30), (10, -20)], seconds=0.5)
-    far, near = (",180", ",243") if year == 23 else ("", "")
-    lines = [f"{n},1,1,-50,30{far}" for n in range(5)] + [f"{n},1,2,10,-20{near}" for n in range(5, 10)]
-    lines.insert(8, f"7,8,0,-40,0{',0' if year == 23 else ''}")
-    table = root / "metadata_dev" / split / f"{name}.csv"
-    table.parent.mkdir(parents=True)
-    table.write_text("\n".join(lines) + "\n")
-    return root
-
-
 def test_starss23(tmp_path: Path) -> None:
-    starss(tmp_path)
+    trees.starss(tmp_path)
     trees.wave(tmp_path / "foa_dev" / "dev-test-tau" / "fold4_room2_mix001.wav", 90)
     (tmp_path / "metadata_dev" / "dev-test-tau").mkdir()
     (tmp_path / "metadata_dev" / "dev-test-tau" / "fold4_room2_mix001.csv").write_text("0,6,0,90,0,100\n")
@@ -73,7 +60,7 @@ def test_starss23(tmp_path: Path) -> None:
 
 
 def test_starss22_has_no_distance(tmp_path: Path) -> None:
-    (scene,) = corpora.recordings("starss22", starss(tmp_path, 22)).recordings
+    (scene,) = corpora.recordings("starss22", trees.starss(tmp_path, 22)).recordings
     assert {e.distance_m for e in scene.events or ()} == {None}
 
 
@@ -117,7 +104,7 @@ def test_tau_nigens_2021_in_folders(tmp_path: Path) -> None:
 
 
 def test_dcase_sets_name_what_is_wrong(tmp_path: Path) -> None:
-    starss(tmp_path)
+    trees.starss(tmp_path)
     sounds, labels = tmp_path / "foa_dev" / "dev-train-sony", tmp_path / "metadata_dev" / "dev-train-sony"
     for number, text in ((2, "0,13,0,0,0\n"), (3, "0,1,0,0\n"), (4, "0,1,0,left,0\n"), (5, "0,1,0,0,95\n")):
         trees.wave(sounds / f"fold3_room21_mix00{number}.wav", 0)
@@ -152,23 +139,9 @@ def test_dcase_sets_name_what_is_wrong(tmp_path: Path) -> None:
         corpora.recordings("starss23", tmp_path)
 
 
-def tut(root: Path, convention: str, kind: str = "ansyn", azimuth_sign: int = 1) -> Path:
-    split = 8 if kind == "real" else 1
-    places = [(60, 20), (-120, -30), (10, 40)]
-    first = "audio/fold1/164312-3-1-0.wav" if kind == "real" else "speech001.wav"
-    for part in ("train", "test"):
-        name = f"{part}_0_desc_30_100"
-        trees.waves(root / f"wav_ov1_split{split}_30db" / f"{name}.wav", places, convention)
-        rows = [f"{first},{0.5 * n},{0.5 * (n + 1)},{e},{azimuth_sign * a},2" for n, (a, e) in enumerate(places)]
-        table = root / f"desc_ov1_split{split}" / f"{name}.csv"
-        table.parent.mkdir(exist_ok=True)
-        table.write_text("\n".join(["sound_event_recording,start_time,end_time,ele,azi,dist", *rows]) + "\n")
-    return root
-
-
 @pytest.mark.parametrize("convention", ["ambix", "n3d", "fuma", "wxyz-sn3d", "wxyz-n3d"])
 def test_tut2018_hears_its_convention(tmp_path: Path, convention: str) -> None:
-    found, problems = by_id("tut2018_ansyn", tut(tmp_path, convention))
+    found, problems = by_id("tut2018_ansyn", trees.tut2018(tmp_path, convention))
     assert problems == []
     scene = found["tut2018_ansyn/ov1_split1-test/test_0_desc_30_100"]
     assert scene.convention == convention
@@ -180,7 +153,7 @@ def test_tut2018_hears_its_convention(tmp_path: Path, convention: str) -> None:
 
 
 def test_tut2018_real_and_splits(tmp_path: Path) -> None:
-    tut(tmp_path, "ambix", "real")
+    trees.tut2018(tmp_path, "ambix", "real")
     found, _ = by_id("tut2018_real", tmp_path)
     assert {e.label for r in found.values() for e in r.events or ()} == {"dog bark"}
     assert [r.split for r in found.values()] == ["split8-test", "split8-train"]
@@ -194,16 +167,19 @@ def test_tut2018_real_and_splits(tmp_path: Path) -> None:
 
 def test_tut2018_hears_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tut2018, "_LISTEN_TO", 3)  # the first recording is enough
-    assert [r.convention for r in by_id("tut2018_ansyn", tut(tmp_path, "fuma"))[0].values()] == ["fuma", "fuma"]
+    assert [r.convention for r in by_id("tut2018_ansyn", trees.tut2018(tmp_path, "fuma"))[0].values()] == [
+        "fuma",
+        "fuma",
+    ]
 
 
 def test_tut2018_refuses_labels_of_other_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"agree with the labels in no order \(median error of 6 events: W Y Z X: \d+°"):
-        corpora.recordings("tut2018_ansyn", tut(tmp_path, "ambix", azimuth_sign=-1))
+        corpora.recordings("tut2018_ansyn", trees.tut2018(tmp_path, "ambix", azimuth_sign=-1))
 
 
 def test_tut2018_names_what_is_wrong(tmp_path: Path) -> None:
-    tut(tmp_path, "ambix")
+    trees.tut2018(tmp_path, "ambix")
     tables = tmp_path / "desc_ov1_split1"
     head = "sound_event_recording,start_time,end_time,ele,azi\n"
     for number, row in ((1, "a001.wav,1,0.5,0,0,1"), (2, "a001.wav,0,1,0,x,1"), (3, "a001.wav,0,1,0,0")):
@@ -222,27 +198,13 @@ def test_tut2018_names_what_is_wrong(tmp_path: Path) -> None:
         corpora.recordings("tut2018_ansyn", tmp_path / "elsewhere")
 
 
-def sls_row(number: int, **more: object) -> dict[str, object]:
-    bands = [float(f) for f in 1000.0 * 2.0 ** (np.arange(-16, 17) / 3)]
-    row: dict[str, object] = {
-        "sample_id": number,
-        "split": "train",
-        "lite_version": False,
-        "speech/azimuth": np.pi / 2,
-        "speech/elevation": -np.pi / 6,
-        "speech/distance": 1.5,
-        "speech/librispeech_metadata/reader_sex": "F",
-        "acoustics/frequency_bins": bands,
-        "acoustics/t30_ms": [400.0 if 390 < f < 1270 else 900.0 for f in bands],
-        "room/room_id": 7,
-        "room/floor_area": 24.5,
-        "room/volume": float("nan"),
-    }
-    return {**row, **more}
-
-
 def test_spatial_librispeech(tmp_path: Path) -> None:
-    rows = [sls_row(0), sls_row(1, split="test", lite_version=True), sls_row(2), sls_row(3, **{"speech/azimuth": None})]
+    rows = [
+        trees.spatial_librispeech_row(0),
+        trees.spatial_librispeech_row(1, split="test", lite_version=True),
+        trees.spatial_librispeech_row(2),
+        trees.spatial_librispeech_row(3, **{"speech/azimuth": None}),
+    ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "metadata.parquet")
     trees.wave(tmp_path / "ambisonics" / "000000.flac", 90, -30)
     trees.wave(tmp_path / "audio_files" / "test" / "000001.flac", 90, -30)
@@ -270,7 +232,7 @@ def test_spatial_librispeech(tmp_path: Path) -> None:
 
 
 def test_hearing_needs_something_to_hear(tmp_path: Path) -> None:
-    (scene,) = corpora.recordings("starss23", starss(tmp_path)).recordings
+    (scene,) = corpora.recordings("starss23", trees.starss(tmp_path)).recordings
     heard = hearing.convention([scene])
     assert (heard.convention, heard.events) == ("ambix", 1)
     assert heard.median_error_deg["W Y Z X"] < 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -102,11 +102,16 @@ class Evaluate(WithModel):
     classes, geometry or left_out (classes that the model was trained without). Without a SUITE, --readme, --docs and
     --card are written from the results that --out already holds.
 
+    With --corpus a SUITE is the folder of a data set of spatial recordings in its official layout, and --split its own:
+    tut2018_real, tut2018_ansyn, tau_nigens_2021, starss23, spatial_librispeech … (docs/recorded-sets.md). Its TASKs are
+    zero_shot, localization, baselines, classes and seld, the DCASE metrics.
+
     Examples:
       elsa eval simulated --data data --out results
       elsa eval simulated eight two measured mono --data data --out results --quick
       elsa eval my-scenes --task retrieval --task localization --out results
       elsa eval simulated --data data --model runs/small/checkpoint --out results --card runs/small/checkpoint
+      elsa eval ~/STARSS23 --corpus starss23 --split dev-test --out results
       elsa eval --out results --readme README.md --docs docs
     """
 
@@ -120,8 +125,14 @@ class Evaluate(WithModel):
     """Only this task; may be repeated."""
     quick: bool = False
     """A small part of each suite, to see that it runs."""
-    split: Literal["test", "val"] = "test"
-    """val: the validation clips in rooms of their own, to choose a recipe by; filed under other names."""
+    split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """val: the validation clips in rooms of their own, to choose a recipe by; filed under other names. Else test."""
+    corpus: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """The data set's name, where the folder is an official layout of spatial recordings."""
+    overlapping: bool = False
+    """With --corpus: places of sounds that sound together with others too, not only of those alone."""
+    threshold: Annotated[float | None, tyro.conf.arg(metavar="COSINE")] = None
+    """With --corpus: a second without a class as near as this holds nothing; 0.2 by default."""
     cache: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where test rooms and scenes are kept between runs."""
     workers: int = 1
@@ -153,6 +164,12 @@ class Evaluate(WithModel):
 
         from open_elsa.evals.suites import run_suite
 
+        if self.corpus is not None:
+            return self._measure_recordings(self.corpus)
+        if self.overlapping or self.threshold is not None:
+            raise UsageError("eval: --overlapping and --threshold go with --corpus, a data set of spatial recordings")
+        if self.split not in (None, "test", "val"):
+            raise UsageError(f"eval: --split is test or val, not {self.split!r}, unless --corpus names a data set")
         model, console = self.load(), Console(stderr=self.json)
         results: list[Result] = []
         for suite in self.suites:
@@ -163,9 +180,32 @@ class Evaluate(WithModel):
                 self.data,
                 tasks=self.task or None,
                 quick=self.quick,
-                split=self.split,
+                split="val" if self.split == "val" else "test",
                 cache=self.cache,
                 workers=self.workers,
+                console=console,
+            )
+        return results
+
+    def _measure_recordings(self, corpus: str) -> list[Result]:
+        from rich.console import Console
+
+        from open_elsa.evals.framewise import THRESHOLD
+        from open_elsa.evals.recordings import run_recordings
+
+        model, console = self.load(), Console(stderr=self.json)
+        results: list[Result] = []
+        for folder in self.suites:
+            results += run_recordings(
+                model,
+                corpus,
+                Path(folder).expanduser(),
+                self.out,
+                splits=None if self.split is None else [self.split],
+                tasks=self.task or None,
+                quick=self.quick,
+                overlapping=self.overlapping,
+                threshold=THRESHOLD if self.threshold is None else self.threshold,
                 console=console,
             )
         return results

@@ -168,6 +168,7 @@ TAU_NIGENS_2020 = SpatialCorpus(
         {"1": "dev-test", "2": "dev-val", **dict.fromkeys("3456", "dev-train")},
         "CC-BY-NC-4.0",
     ).read,
+    classes=CLASSES_2020,
     expected=_NIGENS_COUNTS,
 )
 TAU_NIGENS_2021 = SpatialCorpus(
@@ -184,6 +185,7 @@ TAU_NIGENS_2021 = SpatialCorpus(
         {**dict.fromkeys("1234", "dev-train"), "5": "dev-val", "6": "dev-test"},
         "CC-BY-NC-4.0",
     ).read,
+    classes=CLASSES_2021,
     expected=_NIGENS_COUNTS,
 )
 _STARSS_FOLDS = {"3": "dev-train", "4": "dev-test"}
@@ -195,6 +197,7 @@ STARSS22 = SpatialCorpus(
     url="https://zenodo.org/records/6600531",
     splits=_STARSS_SPLITS,
     reader=Layout("starss22", CLASSES_STARSS, _STARSS_SPLITS, _STARSS_FOLDS, "MIT").read,
+    classes=CLASSES_STARSS,
     expected={"dev-train-sony": 40, "dev-train-tau": 27, "dev-test-sony": 30, "dev-test-tau": 24},
 )
 STARSS23 = SpatialCorpus(
@@ -205,6 +208,7 @@ STARSS23 = SpatialCorpus(
     url="https://zenodo.org/records/7880637",
     splits=_STARSS_SPLITS,
     reader=Layout("starss23", CLASSES_STARSS, _STARSS_SPLITS, _STARSS_FOLDS, "MIT").read,
+    classes=CLASSES_STARSS,
     expected={"dev-train-sony": 40, "dev-train-tau": 50, "dev-test-sony": 30, "dev-test-tau": 48},
 )
 CORPORA = (TAU_NIGENS_2020, TAU_NIGENS_2021, STARSS22, STARSS23)

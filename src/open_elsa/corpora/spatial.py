@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -78,12 +77,15 @@ class SpatialRecording:
 
     def alone(self, least_s: float = 0.25) -> Iterator[SoundEvent]:
         """Yield the stretches of events, at least `least_s` long, during which nothing else is labelled."""
-        for event in self.events or ():
-            times = (t for other in self.events or () for t in (other.start_s, other.end_s))
-            edges = sorted({event.start_s, event.end_s, *(t for t in times if event.start_s < t < event.end_s)})
-            for start, end in pairwise(edges):
-                if end - start >= least_s and len(self.at((start + end) / 2)) == 1:
-                    yield replace(event, start_s=start, end_s=end)
+        events = self.events or ()
+        edges = [edge for n, e in enumerate(events) for edge in ((e.start_s, True, n), (e.end_s, False, n))]
+        sounding: set[int] = set()
+        since = 0.0
+        for time, starts, n in sorted(edges):  # at one moment, what ends goes before what starts
+            if len(sounding) == 1 and time > since and time - since >= least_s:
+                yield replace(events[next(iter(sounding))], start_s=since, end_s=time)
+            (sounding.add if starts else sounding.remove)(n)
+            since = time
 
 
 class RecordingReader(Protocol):
@@ -97,9 +99,15 @@ class RecordingReader(Protocol):
 
 @dataclass(frozen=True)
 class SpatialCorpus(DataSet):
-    """A data set of spatial recordings."""
+    """A data set of spatial recordings.
+
+    classes: what its labels may say, in the set's own order, where it has a closed list. timed: its events say when a
+    sound begins and ends; False where a whole recording has one label.
+    """
 
     reader: RecordingReader
+    classes: tuple[str, ...] = ()
+    timed: bool = True
 
 
 @dataclass(frozen=True)

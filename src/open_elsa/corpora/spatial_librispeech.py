@@ -106,4 +106,5 @@ CORPUS = SpatialCorpus(
     url="https://github.com/apple/ml-spatial-librispeech",
     splits=("train", "test", "lite"),
     reader=read,
+    timed=False,
 )
