@@ -17,7 +17,7 @@ from open_elsa.scenes.scene import SpatialWords
 from open_elsa.sound import foa
 from open_elsa.training import augment
 from open_elsa.training.augment import AugmentConfig
-from open_elsa.training.data import TARGET_COLUMNS, Batch, DataConfig, SceneBatches, Example, facts_of
+from open_elsa.training.data import TARGET_COLUMNS, Batch, DataConfig, Example, SceneBatches, facts_of
 from open_elsa.training.losses import describes
 from open_elsa.training.train import TrainData
 

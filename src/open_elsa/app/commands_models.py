@@ -88,8 +88,8 @@ class Evaluate(WithModel):
     """Measure a model: one Result file a task, with its protocol, its numbers and their 95 % intervals.
 
     A SUITE is simulated (rooms never trained on), measured (rooms that were recorded), mono (the clips alone), or a
-    folder that `elsa scenes make` made. A TASK is retrieval, zero_shot, localization, baselines or classes. Without a
-    SUITE, --readme, --docs and --card are written from the results that --out already holds.
+    folder that `elsa scenes make` made. A TASK is retrieval, zero_shot, localization, baselines, classes or captions.
+    Without a SUITE, --readme, --docs and --card are written from the results that --out already holds.
 
     Examples:
       elsa eval simulated --data data --out results

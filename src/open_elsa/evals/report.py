@@ -313,7 +313,7 @@ def unit_of(metric: str, default: str = "") -> str:
             return unit
     if metric.rsplit(".", 1)[-1] in ("n", "classes", "captions", "ratio"):
         return ""
-    shares = ("accuracy", "balanced", "all", "chance", "located", "relative")
+    shares = ("accuracy", "balanced", "all", "chance", "located", "relative", "f1", "precision", ".recall", "templates")
     is_share = metric.endswith(shares) or ".recall." in metric or "R@" in metric or "mAP@" in metric
     return "%" if is_share else default
 

@@ -25,7 +25,7 @@ from rich.table import Column, Table
 
 from open_elsa import corpora
 from open_elsa.errors import ConfigError, DataError
-from open_elsa.evals import baselines, localization, mono_classes, retrieval, zero_shot
+from open_elsa.evals import baselines, captioning, localization, mono_classes, retrieval, zero_shot
 from open_elsa.evals.observe import QUANTITIES, Embedder, EvalItem, Observations, observe
 from open_elsa.evals.report import show, unit_of
 from open_elsa.evals.result import Result
@@ -37,7 +37,7 @@ from open_elsa.scenes.synthesis import SceneRecipe, SceneSet, make_scenes
 from open_elsa.sound import audio
 
 SUITES = ("simulated", "measured", "mono")
-TASKS = ("retrieval", "zero_shot", "localization", "baselines", "classes")
+TASKS = ("retrieval", "zero_shot", "localization", "baselines", "classes", "captions")
 
 #: Seeds of the rooms and scenes of each split; training recipes must use others.
 SEEDS: dict[str, int] = {"test": 20_261_126, "val": 20_261_127}
@@ -312,7 +312,7 @@ def run_suite(
         options += [] if split == "test" else [f"--split {split}"]
         command = " ".join([f"elsa eval {name}", *options])
         results = []
-        for result in _tasks(embedder, seen, alone, tasks, name, console):
+        for result in _tasks(embedder, seen, alone, tasks, name, out, console):
             results.append(replace(result, command=command))
             results[-1].save(out)
     console.print(summary(results))
@@ -340,6 +340,7 @@ def _tasks(
     alone: Observations | None,
     tasks: Sequence[str] | None,
     data_name: str,
+    out: str | Path,
     console: Console,
 ) -> Iterator[Result]:
     """Run what is wanted and possible; a task that this set cannot do is left out, or raises where it was named."""
@@ -352,6 +353,7 @@ def _tasks(
         "localization": (seen is not None, lambda: localization.run(where)),
         "baselines": (seen is not None, lambda: baselines.run(where)),
         "classes": (alone is not None, lambda: mono_classes.run(embedder, _given(alone), seen)),
+        "captions": (seen is not None, lambda: captioning.run(embedder, where, out)),
     }
     for task, (can, run) in possible.items():
         if not can or task not in (tasks or TASKS):

@@ -113,7 +113,7 @@ def weights_hash(folder: str | Path) -> str:
 
 
 def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> str:
-    """Upload a checkpoint's files and its caption decoder's (nothing else in the folder) to the hub and return the commit's address."""
+    """Upload a checkpoint with its captioner (nothing else in the folder) to the hub; returns the commit's address."""
     from huggingface_hub import HfApi
 
     folder = Path(folder)

@@ -92,7 +92,7 @@ def check_embeddings(embeddings: Tensor, config: Reads) -> None:
 
 
 class Written(typing.NamedTuple):
-    """What a decoder remembers of the rows being written: keys and values of every layer, (layers, 2, rows, h, t, c)."""
+    """What a decoder remembers of rows being written: keys and values of every layer, (layers, 2, rows, h, t, c)."""
 
     cache: Tensor
 

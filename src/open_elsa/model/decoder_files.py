@@ -66,7 +66,8 @@ pipeline_tag: text-generation
 
 # Captions for {model}
 
-Writes an English sentence of what is heard and where from an embedding of {model}, weights `{weights}`, and of no other.
+Writes an English sentence of what is heard and where, from an embedding of {model}, weights `{weights}`, and of no
+other.
 
 ## Limits
 

@@ -1,7 +1,7 @@
 """The paper's captioner: an MLP makes one prefix vector of the embedding, GPT-2 goes on from there.
 
-ClipCap (Mokady, Hertz, Bermano 2021) in its MLP form. GPT-2 is the user's own: a folder, or a hub id in the hub's cache;
-nothing is downloaded, and the package ships none.
+ClipCap (Mokady, Hertz, Bermano 2021) in its MLP form. GPT-2 is the user's own: a folder, or a hub id in the hub's
+cache; nothing is downloaded, and the package ships none.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -108,6 +110,28 @@ class MiniLMTextEncoder(nn.Module):
         keep = torch.cat([mask.new_ones(len(ids), 2), mask], 1)
         read = self.layers(torch.cat([queries, tokens], 1), src_key_padding_mask=~keep)
         return self.what(torch.cat([read[:, 0], sentence], 1)), self.where(read[:, 1])
+
+
+@torch.inference_mode()
+def sentence_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    """all-MiniLM-L6-v2's own sentence embeddings (n, 384), unit: the mean of a text's token vectors.
+
+    What is longer than 128 tokens is cut. Raises DataError for a text without words.
+    """
+    backbone = _backbone(TextConfig()).eval()
+    tokenizer = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    rows = token_rows(tokenizer, texts, 128)
+    vectors = np.zeros((len(rows), backbone.width), np.float32)
+    for length in sorted({len(row) for row in rows}):
+        places = [k for k, row in enumerate(rows) if len(row) == length]
+        for start in range(0, len(places), _CHUNK):
+            chunk = places[start : start + _CHUNK]
+            ids = torch.tensor([rows[k] for k in chunk])
+            mean = backbone(ids, torch.ones_like(ids, dtype=torch.bool)).mean(1)
+            vectors[chunk] = nn.functional.normalize(mean, dim=-1).numpy()
+    return vectors
 
 
 def _backbone(config: TextConfig) -> BertEncoder:
