@@ -82,7 +82,7 @@ def test_the_same_fit_gives_the_same_bytes(learned: CaptionDecoder) -> None:
 def test_every_caption_comes_once_and_alone_as_in_a_batch(learned: CaptionDecoder) -> None:
     vectors = torch.from_numpy(embeddings(12))
     rows = learned.candidates(vectors, beams=6)
-    assert all(len(set(row)) == len(row) > 1 for row in rows)
+    assert all(len(set(row)) == len(row) for row in rows) and max(map(len, rows)) > 1
     assert [learned.candidates(vectors[k : k + 1], beams=6)[0] for k in range(12)] == rows
     assert learned.candidates(vectors, beams=6, batch_size=5) == rows
 
@@ -188,6 +188,11 @@ def test_a_text_that_does_not_end_is_cut() -> None:
     chain = Chain({-1: {2: 1.0}, 2: {2: 0.9, 3: 0.1}, 3: {3: 1.0}}, 4)
     (row,) = beam.search(chain, torch.zeros(1, 1), end=END, beams=2, max_tokens=4, length_power=1.0)
     assert [h.ids for h in row] == [(2, 2, 2, 2)]
+
+
+def test_what_is_far_less_likely_is_left_out() -> None:
+    found = [Hypothesis((2, 3), -3.0), Hypothesis((3,), -2.0), Hypothesis((4,), -7.5)]
+    assert beam.within(found, 5.0) == found[:2] and beam.within(found, 6.0) == found
 
 
 def test_length_counts_by_its_power() -> None:

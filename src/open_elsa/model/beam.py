@@ -69,6 +69,12 @@ def search(
     return [item.best() for item in found]
 
 
+def within(found: list[Hypothesis], margin: float) -> list[Hypothesis]:
+    """The texts whose log-probability is no further than `margin` nats below the likeliest one's, in their order."""
+    least = max(h.log_probability for h in found) - margin
+    return [h for h in found if h.log_probability >= least]
+
+
 @dataclass
 class _Rows:
     """The beams of an item after a step."""

@@ -26,10 +26,15 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How a caption is looked for. beams: 1 is greedy. length_power: see `beam.Hypothesis.score`."""
+    """How a caption is looked for. beams: 1 is greedy. length_power: see `beam.Hypothesis.score`.
+
+    margin: sentences whose log-probability is further below the best one's are not proposed, in nats; the last beams
+    of a search can be nonsense.
+    """
 
     beams: int = 8
     length_power: float = 1.0
+    margin: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,8 @@ class CaptionDecoder(nn.Module):
                 max_tokens=self.config.max_tokens,
                 length_power=self.config.search.length_power,
             )
-        return [list(dict.fromkeys(self.vocabulary.decode(h.ids) for h in row)) for row in found]
+        kept = [beam.within(row, self.config.search.margin) for row in found]
+        return [list(dict.fromkeys(self.vocabulary.decode(h.ids) for h in row)) for row in kept]
 
     def _prefix(self, embeddings: Tensor) -> Tensor:
         scaled = embeddings * self.config.embedding_dim**0.5  # a unit vector's entries are small

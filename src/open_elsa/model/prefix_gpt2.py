@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from open_elsa.errors import CheckpointError, ConfigError
+from open_elsa.model.beam import Hypothesis, within
 from open_elsa.model.config import build
 from open_elsa.model.decoder import SearchConfig, check_embeddings
 from open_elsa.model.pretrained import fit_weights, local_folder, read_weights
@@ -125,31 +126,41 @@ class PrefixCaptioner(nn.Module):
         """The likeliest captions of each embedding, best first, the same every time (see `CaptionDecoder`)."""
         check_embeddings(embeddings, self.config)
         beams = beams or self.config.search.beams
+        search = self.config.search
         found: list[list[str]] = []
         for start in range(0, len(embeddings), batch_size):
             prefix = self._prefix(embeddings[start : start + batch_size])
-            ids = self.gpt2.generate(
+            out = self.gpt2.generate(
                 inputs_embeds=prefix,
                 attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long),
                 do_sample=False,
                 num_beams=beams,
                 num_return_sequences=beams,
-                length_penalty=self.config.search.length_power,
+                length_penalty=search.length_power,
                 max_new_tokens=self.config.max_tokens,
                 eos_token_id=self.end,
                 pad_token_id=self.end,
+                return_dict_in_generate=True,
+                output_scores=True,
             )
-            texts = [self._decode(row) for row in ids.tolist()]
-            found += [list(dict.fromkeys(texts[k : k + beams])) for k in range(0, len(texts), beams)]
+            rows = [self._ended(row) for row in out.sequences.tolist()]
+            # of one beam there is no score, and nothing to compare
+            scores = [0.0] * len(rows) if beams == 1 else out.sequences_scores.tolist()
+            texts = [
+                Hypothesis(row, score * (len(row) + 1) ** search.length_power)
+                for row, score in zip(rows, scores, strict=True)
+            ]
+            for k in range(0, len(texts), beams):
+                kept = within(texts[k : k + beams], search.margin)
+                found.append(list(dict.fromkeys(self.tokenizer.decode(list(h.ids)).strip() for h in kept)))
         return found
 
     def _prefix(self, embeddings: Tensor) -> Tensor:
         prefix: Tensor = self.prefix(embeddings * self.config.embedding_dim**0.5)
         return prefix.view(len(embeddings), self.config.prefix, -1)
 
-    def _decode(self, ids: Sequence[int]) -> str:
-        ended = list(ids)[: ids.index(self.end)] if self.end in ids else list(ids)
-        return str(self.tokenizer.decode(ended)).strip()
+    def _ended(self, ids: Sequence[int]) -> tuple[int, ...]:
+        return tuple(ids[: ids.index(self.end)] if self.end in ids else ids)
 
 
 def _transformers() -> Any:

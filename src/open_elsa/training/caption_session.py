@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,14 +34,17 @@ from open_elsa.training.recipes import TrainConfig, elsa_small_tune
 class CaptionRecipe:
     """How the shipped decoder is made. Same model, data and recipe, same decoder.
 
-    scenes: how many training scenes are embedded, a fraction of them mono; validation: scenes of validation clips in
-    rooms of their own, for the loss alone. captions: sentences written of each. data: what a scene is.
+    scenes: how many training scenes are embedded, some of them mono (data.spatial_share); validation: scenes of
+    validation clips in rooms of their own, for the loss alone. captions: sentences written of each. data: what a scene
+    is. rooms: the training whose rooms are used, those of its last stage. shape: fields of the `DecoderConfig`.
     """
 
     scenes: int = 6000
     validation: int = 500
     captions: int = 8
-    data: DataConfig = field(default_factory=lambda: replace(elsa_small_tune().stages[0].data, seconds=4.0))
+    data: DataConfig = field(default_factory=lambda: replace(elsa_small_tune().stages[-1].data, seconds=4.0))
+    rooms: TrainConfig = field(default_factory=elsa_small_tune)
+    shape: dict[str, Any] = field(default_factory=dict)
     fit: FitConfig = field(default_factory=FitConfig)
     seed: int = 11
 
@@ -71,7 +75,7 @@ def train_captions(
     started = time.monotonic()
     folder = checkpoints.find(checkpoint)
     cache = cache or out / "cache"
-    config = replace(elsa_small_tune(), model=checkpoints.read_config(folder), workers=processes)
+    config = replace(recipe.rooms, model=checkpoints.read_config(folder), workers=processes)
     clips = session.clips_of(config, data, corpus, console)
     tables = {}
     for split, scenes in (("train", recipe.scenes), ("val", recipe.validation)):
@@ -80,12 +84,12 @@ def train_captions(
     embedded = time.monotonic()
     by_id = {clip.id: clip for split in clips.values() for clip in split}
     texts = {split: _sentences(table, by_id, recipe) for split, table in tables.items()}
-    model = _captioner(folder, [text for row in texts["train"] for text in row], gpt2, freeze_gpt2, recipe)
-    pairs = {split: _pairs(model, table, texts[split]) for split, table in tables.items()}
-    if not len(pairs["train"]):
+    if not any(texts["train"]):
         raise DataError(f"no sentence can be written of the clips of {data}; give captions that say what is heard")
+    model = _captioner(folder, [text for row in texts["train"] for text in row], gpt2, freeze_gpt2, recipe)
+    pairs = {split: part for split, table in tables.items() if (part := _pairs(model, table, texts[split]))}
     fit(model, pairs["train"], recipe.fit, console=console)
-    losses = {split: mean_loss(model, part) for split, part in pairs.items() if len(part)}
+    losses = {split: mean_loss(model, part) for split, part in pairs.items()}
     minutes = [(embedded - started) / 60, (time.monotonic() - embedded) / 60]
     card = DecoderCard(
         model=config.model.name,
@@ -154,11 +158,12 @@ def _captioner(
         return PrefixCaptioner.from_gpt2(
             gpt2, model=config.name, weights=weights, embedding_dim=config.embedding_dim, frozen=freeze_gpt2
         )
-    return CaptionDecoder(DecoderConfig(config.name, weights, config.embedding_dim), Vocabulary.of(texts))
+    shape = DecoderConfig(config.name, weights, config.embedding_dim, **recipe.shape)
+    return CaptionDecoder(shape, Vocabulary.of(texts))
 
 
-def _pairs(model: AnyCaptioner, table: CaptionTable, texts: Sequence[Sequence[str]]) -> Pairs:
-    """Sentences as ids beside their embeddings; those that are too long, or of words unknown, are left out."""
+def _pairs(model: AnyCaptioner, table: CaptionTable, texts: Sequence[Sequence[str]]) -> Pairs | None:
+    """Sentences as ids beside their embeddings, without those that are too long or of words unknown; None: none left."""
     rows, ids = [], []
     for k, row in enumerate(texts):
         for text in row:
@@ -169,4 +174,4 @@ def _pairs(model: AnyCaptioner, table: CaptionTable, texts: Sequence[Sequence[st
             if len(encoded) <= model.config.max_tokens:
                 rows.append(k)
                 ids.append(encoded)
-    return Pairs.of(table.embeddings, rows, ids)
+    return Pairs.of(table.embeddings, rows, ids) if ids else None
