@@ -121,7 +121,8 @@ def test_perfect_captions_and_wrong_ones(
     assert numbers["described.facts.precision"] == 1.0 and numbers["described.facts.recall"] == pytest.approx(1 / 5)
     assert numbers["described.facts.f1"] == pytest.approx(2 / 6)
     assert numbers["template.facts.f1"] == 1.0, "its numbers are perfect, and the template says them all"
-    assert numbers["decoder.what.accuracy"] == pytest.approx(1 / 3) and numbers["described.what.accuracy"] == 1.0
+    assert numbers["decoder.what.accuracy"] == pytest.approx(1 / 3)
+    assert numbers["described.what.accuracy"] == pytest.approx(5 / 6), "on the left the dog is taken, mostly wrongly"
     assert numbers["decoder.what.chance"] == pytest.approx(1 / 3) and numbers["decoder.distinct"] == 1
     assert numbers["decoder.A.facts.f1"] != numbers["decoder.B.facts.f1"], "fronts and rights, lefts and backs"
     low, high = (getattr(result.intervals["decoder.direction.f1"], k) for k in ("low", "high"))

@@ -20,7 +20,8 @@ class Hypothesis:
 
     def score(self, length_power: float) -> float:
         """The log-probability over length to a power: with 0 the likeliest text wins, which is mostly a short one."""
-        return self.log_probability / (len(self.ids) + 1) ** length_power
+        length: float = (len(self.ids) + 1) ** length_power
+        return self.log_probability / length
 
 
 class Model(Protocol, Generic[State]):

@@ -101,7 +101,7 @@ def fit(model: Captioner, pairs: Pairs, config: FitConfig, *, console: Console |
                 f"the captions' loss is {value} at step {step}; train with a lower rate than {config.lr}"
             )
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trained, config.clip_gradient)
         optimizer.step()
         losses.append(value)

@@ -174,7 +174,7 @@ def write_captions(what: Sequence[str], words: SpatialWords, count: int, rng: np
     """
     made = []
     for _ in range(count):
-        text = str(what[rng.integers(len(what))])
+        text = what[int(rng.integers(len(what)))]
         try:
             made.append(captions.write_caption(text, words, rng).text)
         except DataError:
