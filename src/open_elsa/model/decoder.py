@@ -48,9 +48,9 @@ class DecoderConfig:
     weights: str
     embedding_dim: int
     prefix: int = 4  # vectors that stand for the embedding
-    prefix_hidden: int = 512
+    prefix_hidden: int = 384
     width: int = 192
-    layers: int = 3
+    layers: int = 2
     heads: int = 6
     dropout: float = 0.1
     max_tokens: int = 64

@@ -26,7 +26,7 @@ _SORTED = 8
 class FitConfig:
     """One fit. noise: length of what is added to every unit embedding, against learning the training clips by heart."""
 
-    steps: int = 1500
+    steps: int = 1200
     batch_size: int = 192
     lr: float = 2e-3
     warmup_steps: int = 60

@@ -163,7 +163,7 @@ def _captioner(
 
 
 def _pairs(model: AnyCaptioner, table: CaptionTable, texts: Sequence[Sequence[str]]) -> Pairs | None:
-    """Sentences as ids beside their embeddings, without too long ones and those of unknown words; None: none is left."""
+    """Sentences as ids beside their embeddings, without those too long or of unknown words; None: none is left."""
     rows, ids = [], []
     for k, row in enumerate(texts):
         for text in row:
