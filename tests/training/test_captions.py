@@ -29,7 +29,7 @@ from open_elsa.training.recipes import elsa_tiny
 from open_elsa.training.train import TrainData
 from open_elsa.using.embedder import load
 
-DATA = DataConfig(seconds=0.5)
+DATA = DataConfig(seconds=0.5, spatial_share=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def recipe(**changes: object) -> CaptionRecipe:
     rooms = dataclasses.replace(elsa_tiny(), rooms=1, positions_per_room=2)
     fit = FitConfig(steps=4, batch_size=4, bf16=False)
     shape = {"prefix": 1, "prefix_hidden": 16, "width": 16, "layers": 1, "heads": 2}
-    plain = CaptionRecipe(6, 2, 2, DATA, rooms, shape, fit)
+    plain = CaptionRecipe(6, 2, 20, DATA, rooms, shape, fit)
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 
