@@ -110,6 +110,8 @@ def test_top_level(run: Run) -> None:
         (("scenes", "export", "s", "o", "--workers", "2"), "--workers is for shards"),
         (("scenes", "export", "s", "o", "--per-shard", "2"), "--per-shard is for shards"),
         (("eval",), "name a suite"),
+        (("captions", "train", "--data", "d", "--out", "o", "--scenes", "0"), "--scenes must be at least 1, got 0"),
+        (("captions", "train", "--data", "d", "--out", "o", "--freeze-gpt2"), "needs --gpt2"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(run: Run, words: tuple[str, ...], says: str) -> None:
@@ -181,7 +183,7 @@ def test_describe(run: Run, sounds: Path) -> None:
     code, out, _ = run("describe", sounds / "low.wav", *names, "--json")
     (found,) = json.loads(out)
     assert code == 0 and found["tags"][0][0] == "a low tone" and found["words"]["direction"] == "left"
-    assert found["location"]["t30_s"] is None
+    assert found["location"]["t30_s"] is None and found["caption"] is None
     assert "90° left" in run("describe", sounds / "low.wav", *names)[1]
 
 

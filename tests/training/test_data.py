@@ -16,8 +16,8 @@ from open_elsa.scenes import attributes, captions
 from open_elsa.scenes.scene import SpatialWords
 from open_elsa.sound import foa
 from open_elsa.training import augment
-from open_elsa.training.augment import AugmentConfig, NoisePool
-from open_elsa.training.data import TARGET_COLUMNS, Batch, DataConfig, SceneBatches, _Example, facts_of
+from open_elsa.training.augment import AugmentConfig
+from open_elsa.training.data import TARGET_COLUMNS, Batch, DataConfig, Example, SceneBatches, facts_of
 from open_elsa.training.losses import describes
 from open_elsa.training.train import TrainData
 
@@ -35,9 +35,9 @@ def scenes(data: TrainData, *, seed: int = 3, size: int = 4, **changes: object) 
     )
 
 
-def examples(data: TrainData, count: int, **changes: object) -> list[_Example]:
-    batches, pool = scenes(data, **changes), NoisePool(RATE)
-    return [batches._example(k, pool) for k in range(count)]
+def examples(data: TrainData, count: int, **changes: object) -> list[Example]:
+    batches = scenes(data, **changes)
+    return [batches.example(k) for k in range(count)]
 
 
 def equal(a: Batch, b: Batch) -> bool:

@@ -101,6 +101,6 @@ def test_bf16_is_used_only_where_the_processor_computes_in_it(monkeypatch: pytes
     cpu = torch.device("cpu")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    assert not train._computes_bf16(cpu) and train._computes_bf16(torch.device("cuda"))
+    assert not train.computes_bf16(cpu) and train.computes_bf16(torch.device("cuda"))
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
-    assert train._computes_bf16(cpu)
+    assert train.computes_bf16(cpu)

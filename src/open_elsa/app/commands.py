@@ -278,10 +278,12 @@ def _show_hits(hits: list[Hit]) -> None:
 
 @dataclass(kw_only=True)
 class Describe(WithModel):
-    """Say in a sentence what is heard and where, with the names it was chosen from and the numbers behind it.
+    """Say in a sentence what is heard and where, with likely names of the sound and the numbers behind it.
 
-    Place and room are those of the loudest ten seconds. The names come from a list of everyday sounds, or from --name:
-    their probabilities weigh the names against each other, so something is always first.
+    Place and room are those of the loudest ten seconds. The sentence is the model's own where it has a captioner, and
+    never contradicts the numbers; else it is made of the first name and the numbers. The names come from a list of
+    everyday sounds, or from --name: their probabilities weigh the names against each other, so something is always
+    first.
 
     Examples:
       elsa describe recording.wav
@@ -292,7 +294,7 @@ class Describe(WithModel):
     files: Files = ()
     """Sound files: WAV, FLAC, Ogg, Opus, MP3."""
     name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A name to choose from, instead of the list; may be repeated."""
+    """A name to choose from, instead of the list, and to make the sentence of; may be repeated."""
     tags: int = 3
     """How many names to show."""
     convention: Convention = "auto"
@@ -301,13 +303,12 @@ class Describe(WithModel):
     def run(self) -> None:
         """Run it."""
         from open_elsa.using.describe import describe
-        from open_elsa.using.sound_names import SOUND_NAMES
 
         files = need(self.files, "sound file")
         if self.tags < 1:
             raise UsageError("describe: --tags must be at least 1")
         model = self.load()
-        found = describe(files, model, names=self.name or SOUND_NAMES, tags=self.tags, convention=self.convention)
+        found = describe(files, model, names=self.name or None, tags=self.tags, convention=self.convention)
         self.show(found, lambda: self._text(found))
 
     def _text(self, found: list[Any]) -> None:

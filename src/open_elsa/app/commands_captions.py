@@ -1,4 +1,4 @@
-"""Commands around captions: write one, read one, have a language model rephrase those of a set of scenes."""
+"""Commands around captions: write one, read one, teach a model to, have those of scenes rephrased."""
 
 from __future__ import annotations
 
@@ -109,6 +109,76 @@ class CaptionsRead(Common):
                     print(f"{source['what'] or 'a sound'}: {', '.join(f'{k} {v}' for k, v in stated.items()) or '–'}")
 
         self.show(value, text)
+
+
+@dataclass(kw_only=True)
+class CaptionsTrain(Common):
+    """Teach a finished model to write captions: a small decoder that reads its embeddings; the model stays as it is.
+
+    Embeds scenes of the training clips in training rooms, writes sentences of each by the grammar, and fits the decoder
+    to them. Put into the folder "captions" of the model's checkpoint, `elsa describe --model` uses it. A model that was
+    trained further needs a new one. Interrupted, it goes on with the scenes that are embedded.
+
+    Examples:
+      elsa captions train --data my-sounds --model runs/mine/checkpoint --out runs/mine/checkpoint/captions
+      elsa captions train --data my-sounds --model runs/mine/checkpoint --out captions --cache runs/mine/cache
+      elsa captions train --data my-sounds --out gpt2-captions --gpt2 ~/models/gpt2
+    """
+
+    data: Path
+    """Folder of captioned sounds, those that the model was trained on."""
+    out: Path
+    """Folder for the decoder."""
+    model: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """The model: a checkpoint folder or hub id; the shipped elsa-small by default."""
+    corpus: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """The data set's name, where the folder is an official layout."""
+    cache: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where decoded clips, rooms and embeddings are kept; OUT/cache by default."""
+    scenes: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """How many scenes to embed."""
+    steps: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """How many steps to fit."""
+    gpt2: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """A GPT-2 of yours, a folder or a hub id in the hub's cache: train a prefix into it instead of a small decoder."""
+    freeze_gpt2: bool = False
+    """Train the prefix alone."""
+    seed: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """Same seed, same decoder."""
+    workers: int = 2
+    """Processes that embed scenes."""
+
+    def run(self) -> None:
+        """Run it."""
+        from open_elsa.training.caption_session import CaptionRecipe, train_captions
+
+        for name in ("scenes", "steps", "workers"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UsageError(f"captions train: --{name} must be at least 1, got {value}")
+        if self.freeze_gpt2 and self.gpt2 is None:
+            raise UsageError("captions train: --freeze-gpt2 needs --gpt2")
+        recipe = CaptionRecipe()
+        told = {k: v for k in ("scenes", "steps", "gpt2", "seed") if (v := getattr(self, k)) is not None}
+        if self.seed is not None:
+            recipe = dataclasses.replace(recipe, seed=self.seed, fit=dataclasses.replace(recipe.fit, seed=self.seed))
+        if self.steps is not None:
+            recipe = dataclasses.replace(recipe, fit=dataclasses.replace(recipe.fit, steps=self.steps))
+        if self.scenes is not None:
+            recipe = dataclasses.replace(recipe, scenes=self.scenes)
+        command = " ".join([f"elsa captions train --data {self.data.name}", *(f"--{k} {v}" for k, v in told.items())])
+        folder = train_captions(
+            self.data,
+            self.out,
+            checkpoint=self.model,
+            corpus=self.corpus,
+            cache=self.cache,
+            recipe=recipe,
+            gpt2=self.gpt2,
+            freeze_gpt2=self.freeze_gpt2,
+            processes=self.workers,
+            command=command,
+        )
+        self.show({"captioner": folder}, lambda: print(f"captioner: {folder}"))
 
 
 @dataclass(kw_only=True)

@@ -99,8 +99,8 @@ class Evaluate(WithModel):
     A SUITE is simulated (rooms never trained on), eight (its scenes turned evenly round the circle), two (two sources
     at once in its rooms), measured (rooms that were recorded), mono (the clips alone), or a folder that
     `elsa scenes make` made. A TASK is retrieval, zero_shot, eight_way, localization, baselines, swap, two_sources,
-    classes, geometry or left_out (classes that the model was trained without). Without a SUITE, --readme, --docs and
-    --card are written from the results that --out already holds.
+    classes, captions, geometry or left_out (classes that the model was trained without). Without a SUITE, --readme,
+    --docs and --card are written from the results that --out already holds.
 
     With --corpus a SUITE is the folder of a data set of spatial recordings in its official layout, and --split its own:
     tut2018_real, tut2018_ansyn, tau_nigens_2021, starss23, spatial_librispeech … (docs/recorded-sets.md). Its TASKs are

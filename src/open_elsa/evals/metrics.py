@@ -243,6 +243,32 @@ def centred_interval(value: float, draws: ArrayLike) -> Interval:
     return Interval(float(low), float(high))
 
 
+def ratio_interval(
+    parts: ArrayLike,
+    wholes: ArrayLike,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    seed: int = 0,
+    rounds: int = 1000,
+) -> Interval:
+    """Percentile bootstrap of 95 % for sum(parts) / sum(wholes), such as an F1 of counts; groups as above.
+
+    A draw whose wholes are all zero is left out; NaNs where every one is.
+    """
+    over, under = np.asarray(parts, float), np.asarray(wholes, float)
+    _check(over.shape == under.shape and over.ndim == 1, f"{over.shape} parts of {under.shape} wholes")
+    members = _members(groups, len(over))
+    if not members:
+        return Interval(math.nan, math.nan)
+    sums = np.array([(over[m].sum(), under[m].sum()) for m in members])
+    drawn = sums[np.random.default_rng(seed).integers(len(members), size=(rounds, len(members)))].sum(axis=1)
+    ratios = drawn[drawn[:, 1] > 0, 0] / drawn[drawn[:, 1] > 0, 1]
+    if ratios.size == 0:
+        return Interval(math.nan, math.nan)
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    return Interval(float(low), float(high))
+
+
 def _members(groups: Sequence[Hashable] | None, n: int) -> list[Ints]:
     if groups is None:
         return [np.array([i]) for i in range(n)]

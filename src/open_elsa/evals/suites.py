@@ -139,7 +139,7 @@ def run_suite(
             made = SceneItems(opened, Path(name).resolve().name, about=f"{len(opened)} scenes of a folder given.")
         estimate = baselines.estimate if any(TASKS[task].by_hand for task in wanted) else None
         found = observe(embedder, made, estimate=estimate, batch_size=batch_size, progress=step(made.name))
-        heard = Heard(clips=found) if name in SUITES and SUITES[name].alone else Heard(scenes=found)
+        heard = Heard(clips=found) if name in SUITES and SUITES[name].alone else Heard(scenes=found, out=Path(out))
         if heard.scenes is not None and any(TASKS[task].clips for task in wanted) and (clips := _clips_of(made)):
             alone = MonoItems(clips, suite_name("mono", split), split=split)
             heard = replace(heard, clips=observe(embedder, alone, batch_size=batch_size, progress=step("mono clips")))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from open_elsa.evals import (
     baselines,
+    captioning,
     eight_way,
     geometry,
     left_out,
@@ -26,10 +28,14 @@ USUAL = ("simulated", "measured", "mono", "folder")
 
 @dataclass(frozen=True)
 class Heard:
-    """What a suite was heard as: its scenes, its clips alone as mono sounds, or both."""
+    """What a suite was heard as: its scenes, its clips alone as mono sounds, or both.
+
+    out: where a task may leave files beside its result.
+    """
 
     scenes: Observations | None = None
     clips: Observations | None = None
+    out: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,10 @@ def _left_out(model: Embedder, heard: Heard) -> Result | None:
     return None if heard.clips is None else left_out.run(model, heard.clips, heard.scenes)
 
 
+def _captions(model: Embedder, heard: Heard) -> Result | None:
+    return None if heard.scenes is None else captioning.run(model, heard.scenes, heard.out)
+
+
 #: Tasks by name, in the order in which they run; a new one is a line here.
 TASKS: dict[str, Task] = {
     "retrieval": of_any(retrieval.run),
@@ -86,6 +96,7 @@ TASKS: dict[str, Task] = {
     "swap": of_scenes(swap.run, suites=("simulated", "measured", "folder")),
     "two_sources": of_scenes(lambda _, scenes: two_sources.run(scenes), suites=("two", "folder"), by_hand=True),
     "classes": Task(_classes, clips=True),
+    "captions": Task(_captions, suites=("simulated", "measured", "folder")),
     "left_out": Task(_left_out, suites=(), clips=True),  # only of a model that left classes out: named
     "geometry": of_scenes(geometry.run, suites=("simulated", "measured", "folder")),
 }

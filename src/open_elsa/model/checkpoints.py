@@ -37,15 +37,15 @@ def save(folder: str | Path, model: nn.Module, card: ModelCard, *, dtype: torch.
     finite; nothing is written then.
     """
     folder = Path(folder)
-    weights = to_bytes(_stored(model, dtype), metadata={"format": "pt"})
+    weights = to_bytes(stored(model, dtype), metadata={"format": "pt"})
     card = dataclasses.replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
     config: ElsaConfig = model.config  # type: ignore[assignment]
     folder.mkdir(parents=True, exist_ok=True)
     if (text := getattr(model, "text", None)) is not None and hasattr(text, "tokenizer_json"):
-        _write(folder / TOKENIZER, text.tokenizer_json().encode())
-    _write(folder / WEIGHTS, weights)
-    _write(folder / CARD, card.to_markdown().encode())
-    _write(folder / CONFIG, (config.to_json() + "\n").encode())
+        write(folder / TOKENIZER, text.tokenizer_json().encode())
+    write(folder / WEIGHTS, weights)
+    write(folder / CARD, card.to_markdown().encode())
+    write(folder / CONFIG, (config.to_json() + "\n").encode())
     return folder
 
 
@@ -61,8 +61,8 @@ def load(source: str | Path | None = None, *, make: Callable[[ElsaConfig], nn.Mo
     config = read_config(folder)
     with torch.random.fork_rng(devices=[]), NoRandomStart():  # the caller's generator must not move either
         model = make(config)
-    state = _read(folder / WEIGHTS, own_state(model))
-    model.load_state_dict(state, strict=False)  # strictness is _read's; what is external isn't in the file
+    state = read(folder / WEIGHTS, own_state(model))
+    model.load_state_dict(state, strict=False)  # strictness is read's; what is external isn't in the file
     if (text := getattr(model, "text", None)) is not None and hasattr(text, "load_tokenizer"):
         text.load_tokenizer(folder)
     return cast(Elsa, model.eval())
@@ -119,7 +119,7 @@ def left_out(folder: str | Path) -> tuple[str, ...]:
 
 
 def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> str:
-    """Upload a checkpoint's files (nothing else in the folder) to the hub and return the commit's address."""
+    """Upload a checkpoint with its captioner (nothing else in the folder) to the hub; returns the commit's address."""
     from huggingface_hub import HfApi
 
     folder = Path(folder)
@@ -127,11 +127,13 @@ def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> s
     weights_hash(folder)
     api = HfApi()
     api.create_repo(repo_id, private=private, exist_ok=True)
-    commit = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=[CONFIG, WEIGHTS, CARD, TOKENIZER])
+    wanted = [CONFIG, WEIGHTS, CARD, TOKENIZER, "captions/*"]
+    commit = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=wanted)
     return str(commit.commit_url)
 
 
-def _stored(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+def stored(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    """A model's own tensors as a file holds them; raises CheckpointError for one that isn't finite."""
     state: dict[str, Tensor] = {}
     for name, tensor in own_state(model).items():
         if tensor.is_floating_point():
@@ -149,8 +151,8 @@ def own_state(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in model.state_dict().items() if not name.startswith(external)}
 
 
-def _read(path: Path, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The file's tensors, after a check of each name, shape and kind against the model's own."""
+def read(path: Path, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A file's tensors, after a check of each name, shape and kind against the model's own."""
     if not path.is_file():
         raise CheckpointError(_no_weights(path.parent))
     try:
@@ -195,7 +197,8 @@ def _download(hub_id: str) -> Path:
         ) from error
 
 
-def _write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:

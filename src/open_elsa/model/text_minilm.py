@@ -112,20 +112,26 @@ class MiniLMTextEncoder(nn.Module):
         return self.what(torch.cat([read[:, 0], sentence], 1)), self.where(read[:, 1])
 
 
+@torch.inference_mode()
 def sentence_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
-    """all-MiniLM-L6-v2's own sentence vectors, as it was published: (n, 384), unit norm, the mean over tokens.
+    """all-MiniLM-L6-v2's own sentence embeddings (n, 384), unit: the mean of a text's token vectors.
 
-    What elsa-small reads texts with is `MiniLMTextEncoder`; this is for baselines that train nothing.
+    What is longer than 128 tokens is cut. Raises DataError for a text without words.
     """
-    encoder = MiniLMTextEncoder(TextConfig(), what_dim=1, where_dim=1).eval()
-    rows = [np.zeros((0, encoder.backbone.width), np.float32)]
-    for start in range(0, len(texts), _CHUNK):
-        ids, mask = encoder.tokenize(texts[start : start + _CHUNK])
-        with torch.inference_mode():
-            weights = mask[..., None].float()
-            mean = (encoder.backbone(ids, mask) * weights).sum(1) / weights.sum(1)
-        rows.append(nn.functional.normalize(mean, dim=1).numpy())
-    return np.concatenate(rows)
+    backbone = _backbone(TextConfig()).eval()
+    tokenizer = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    rows = token_rows(tokenizer, texts, 128)
+    vectors = np.zeros((len(rows), backbone.width), np.float32)
+    for length in sorted({len(row) for row in rows}):
+        places = [k for k, row in enumerate(rows) if len(row) == length]
+        for start in range(0, len(places), _CHUNK):
+            chunk = places[start : start + _CHUNK]
+            ids = torch.tensor([rows[k] for k in chunk])
+            mean = backbone(ids, torch.ones_like(ids, dtype=torch.bool)).mean(1)
+            vectors[chunk] = nn.functional.normalize(mean, dim=-1).numpy()
+    return vectors
 
 
 def _backbone(config: TextConfig) -> BertEncoder:

@@ -131,12 +131,10 @@ class SceneBatches(Dataset[Batch]):
         return {**self.__dict__, "_local": None}
 
     def __getitem__(self, step: int) -> Batch:
-        if self._local is None:
-            self._local = front_end(self.model).eval(), augment.NoisePool(self.model.sample_rate)
-        transform, pool = self._local
         share = self.batch_size // self.world
         first = step * self.batch_size + self.rank * share
-        examples = [self._example(k, pool) for k in range(first, first + share)]
+        examples = [self.example(k) for k in range(first, first + share)]
+        transform, _ = self._tools()
         audio = torch.from_numpy(np.stack([e.audio for e in examples]))
         towards = torch.from_numpy(np.stack([e.towards for e in examples]))
         with torch.inference_mode():
@@ -156,7 +154,14 @@ class SceneBatches(Dataset[Batch]):
             torch.tensor(text_facts),
         )
 
-    def _example(self, k: int, pool: augment.NoisePool) -> _Example:
+    def _tools(self) -> tuple[torch.nn.Module, augment.NoisePool]:
+        if self._local is None:
+            self._local = front_end(self.model).eval(), augment.NoisePool(self.model.sample_rate)
+        return self._local
+
+    def example(self, k: int) -> Example:
+        """Example k of the run: its sound as (4, n) AmbiX, and everything true of it."""
+        _, pool = self._tools()
         rng = np.random.default_rng([self.seed, k])
         epoch, place = divmod(k, len(self.order))
         index = int(np.random.default_rng([self.seed, epoch, 7]).permutation(self.order)[place])
@@ -171,7 +176,7 @@ class SceneBatches(Dataset[Batch]):
             words = SpatialWords()
             targets = np.full(TARGET_COLUMNS, np.nan)
             nowhere = np.zeros(3, dtype=np.float32)
-            return _Example(audio, False, targets, words, what_id, self._captions(clip, words, rng), nowhere)
+            return Example(audio, False, targets, words, clip, what_id, self._captions(clip, words, rng), nowhere)
         response_index = int(rng.integers(len(self.bank)))
         targets = self.truth[response_index].copy()
         turn = augment.random_rotation(rng, self.config.augment)
@@ -186,7 +191,7 @@ class SceneBatches(Dataset[Batch]):
         words = attributes.words_for(azimuth, elevation, distance, area, t30)
         says = self._captions(clip, words, rng)
         towards = augment.mistaken(targets[:3], rng, self.config.augment)
-        return _Example(scene, True, targets, words, what_id, says, towards)
+        return Example(scene, True, targets, words, clip, what_id, says, towards)
 
     def _response(self, index: int) -> NDArray[np.float32]:
         response = self.bank.response(index)
@@ -234,11 +239,14 @@ class _Said(NamedTuple):
     words: SpatialWords
 
 
-class _Example(NamedTuple):
+class Example(NamedTuple):
+    """One sound of a batch with everything true of it; audio: (4, n) AmbiX, W alone where it is not spatial."""
+
     audio: NDArray[np.float32]
     spatial: bool
     targets: NDArray[np.float64]
     words: SpatialWords
+    clip: Clip
     what_id: int
     says: tuple[_Said, _Said]
     towards: NDArray[np.float32]  # xyz from where the semantic encoder hears it, zeros for mono

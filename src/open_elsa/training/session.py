@@ -74,21 +74,11 @@ def train_recipe(
         raise TrainingError(f"the weights {start} have heard {', '.join(heard)}; leave a class out from the start on")
     console = console or Console(stderr=True)
     cache = cache or out / "cache"
-    name, root = (corpus, data) if corpus else (str(data), None)
-    loaded = corpora.load(name, root, max_problems=50)
-    for problem in loaded.problems[:5]:
-        console.print(f"[yellow]skipped[/] {problem}")
-    licensed = [c for c in loaded.clips if c.trainable or not config.freely_licensed_only]
-    usable, dropped = leave_out(licensed, config.left_out)
-    if dropped:
-        console.print(f"left out: {len(dropped)} of {len(licensed)} clips, which are of or speak of a class left out")
-    clips = {split: [c for c in usable if c.split == split] for split in ("train", "val")}
-    if not clips["train"]:
-        raise DataError(f"{data} has no clip of the split 'train' that may be trained on")
-    train_data = _prepare(config, clips["train"], cache, config.bank_seed, config.rooms, console)
+    clips, dropped = clips_of(config, data, corpus, console)
+    train_data = prepare(config, clips["train"], cache, config.bank_seed, config.rooms, console)
     val_data = None
     if clips["val"]:
-        val_data = _prepare(config, clips["val"], cache, config.bank_seed + 1, max(4, config.rooms // 20), console)
+        val_data = prepare(config, clips["val"], cache, config.bank_seed + 1, max(4, config.rooms // 20), console)
     small = config.model.semantic.kind == "mobilenet"
     if start is None and tagger is None and small and (data / TAGGER).exists():
         tagger = data / TAGGER
@@ -117,6 +107,27 @@ def train_recipe(
     return folder
 
 
+def clips_of(
+    config: TrainConfig, data: Path, corpus: str | None, console: Console
+) -> tuple[dict[str, list[Clip]], list[Dropped]]:
+    """The clips of the splits "train" and "val" that this configuration may learn from, and those of classes left out.
+
+    Raises DataError where there is none to train on.
+    """
+    name, root = (corpus, data) if corpus else (str(data), None)
+    loaded = corpora.load(name, root, max_problems=50)
+    for problem in loaded.problems[:5]:
+        console.print(f"[yellow]skipped[/] {problem}")
+    licensed = [c for c in loaded.clips if c.trainable or not config.freely_licensed_only]
+    usable, dropped = leave_out(licensed, config.left_out)
+    if dropped:
+        console.print(f"left out: {len(dropped)} of {len(licensed)} clips, which are of or speak of a class left out")
+    clips = {split: [c for c in usable if c.split == split] for split in ("train", "val")}
+    if not clips["train"]:
+        raise DataError(f"{data} has no clip of the split 'train' that may be trained on")
+    return clips, dropped
+
+
 def write_training_list(path: Path, clips: Sequence[Clip]) -> None:
     """Write which clips a checkpoint learned from, one a row, with the licence and the original recording of each."""
     header = ("id", "corpus", "label", "licence", "recording", "source_url")
@@ -139,7 +150,7 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]])
     write_whole(path, write)
 
 
-def _prepare(
+def prepare(
     config: TrainConfig, clips: Sequence[Clip], cache: Path, bank_seed: int, rooms: int, console: Console
 ) -> TrainData:
     """Decode the clips and make the bank, on the first rank; the others wait and open them."""
@@ -148,7 +159,7 @@ def _prepare(
     asked = {stage.balanced for stage in config.stages}
     banks = {balanced: cache / f"{'balanced-' if balanced else ''}rooms-{name}" for balanced in sorted(asked)}
     if distributed.rank() == 0:
-        build_store(cache, clips, rate, progress=_every(console, "decoding", 1000))
+        build_store(cache, clips, rate, progress=every(console, "decoding", 1000))
         for balanced, folder in banks.items():
             make_bank(
                 folder,
@@ -159,14 +170,14 @@ def _prepare(
                 ranges=config.ranges,
                 balanced=balanced,
                 workers=max(1, config.workers),
-                progress=_every(console, "simulating", 1000),
+                progress=every(console, "simulating", 1000),
             )
     distributed.wait()
     opened = {balanced: RoomBank.open(folder) for balanced, folder in banks.items()}
     return TrainData(clips, build_store(cache, clips, rate), opened.get(False), opened.get(True))
 
 
-def _every(console: Console, what: str, n: int) -> Callable[[int, int], None]:
+def every(console: Console, what: str, n: int) -> Callable[[int, int], None]:
     """A progress callback that prints about every n."""
     shown = -1
 
@@ -205,11 +216,11 @@ def _card(config: TrainConfig, clips: Sequence[Clip], command: str, minutes: flo
         credits=credits,
         limits=LIMITS,
         left_out=config.left_out,
-        code_revision=_revision(),
+        code_revision=revision(),
     )
 
 
-def _revision() -> str:
+def revision() -> str:
     """The commit of the code, or "" outside a checkout."""
     try:
         return subprocess.run(

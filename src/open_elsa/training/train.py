@@ -206,7 +206,7 @@ class Run:
         if isinstance(batch, Remembered):
             return recall_losses(_small(self.model), stage, Remembered(*(part.to(self.device) for part in batch)))
         batch = _to(batch, self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16 and _computes_bf16(self.device)):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16 and computes_bf16(self.device)):
             if stage.kind == "place":
                 return place_losses(self.model, stage, batch)
             return align_losses(self.model, stage, batch)
@@ -347,7 +347,7 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     return batch._replace(features=features, **tensors)
 
 
-def _computes_bf16(device: torch.device) -> bool:
+def computes_bf16(device: torch.device) -> bool:
     """Whether the machine has instructions for bf16: a CPU that only imitates it takes ten times as long as float32."""
     return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 

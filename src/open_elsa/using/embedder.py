@@ -76,7 +76,8 @@ class WindowAnalysis:
 class Analysis:
     """One sound: embedding (d,) of the whole of it; location and its span start_s..end_s, the loudest window.
 
-    silent: nothing to hear in all of it. notes: what was assumed or stood in the way.
+    silent: nothing to hear in all of it. notes: what was assumed or stood in the way. loudest: embedding (d,) of the
+    loudest window alone.
     """
 
     embedding: Vectors
@@ -86,6 +87,7 @@ class Analysis:
     source: str = ""
     silent: bool = False
     notes: tuple[str, ...] = ()
+    loudest: Vectors | None = None
 
 
 def load(path_or_id: str | Path | None = None, *, device: str = "cpu", batch_size: int = 16) -> Embedder:
@@ -105,6 +107,7 @@ def load(path_or_id: str | Path | None = None, *, device: str = "cpu", batch_siz
         batch_size=batch_size,
         weights_sha256=checkpoints.weights_hash(folder),
         left_out=checkpoints.left_out(folder),
+        folder=folder,
     )
 
 
@@ -113,7 +116,7 @@ class Embedder:
 
     model: an ELSA model (see open_elsa.model); batch_size: windows computed at once, which changes speed only;
     weights_sha256: of the checkpoint's file (default: computed from the weights). left_out: classes of which no clip
-    was trained on.
+    was trained on. folder: the checkpoint's, where its captioner is looked for.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Embedder:
         batch_size: int = 16,
         weights_sha256: str | None = None,
         left_out: Sequence[str] = (),
+        folder: Path | None = None,
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
@@ -135,6 +139,7 @@ class Embedder:
         self.config = model.config
         self.batch_size = batch_size
         self.left_out = tuple(left_out)
+        self.folder = folder
         self._hash = weights_sha256
 
     @property
@@ -356,7 +361,16 @@ def _whole(windows: Sequence[WindowAnalysis]) -> Analysis:
         vector = np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
     loudest = max(heard, key=lambda w: w.level_db)  # the first of equals
     notes = tuple(dict.fromkeys(note for w in windows for note in w.notes))
-    return Analysis(vector, loudest.location, loudest.start_s, loudest.end_s, loudest.source, loudest.silent, notes)
+    return Analysis(
+        vector,
+        loudest.location,
+        loudest.start_s,
+        loudest.end_s,
+        loudest.source,
+        loudest.silent,
+        notes,
+        loudest.embedding,
+    )
 
 
 def _locations(out: Any, spatial: Sequence[bool]) -> list[Location]:
