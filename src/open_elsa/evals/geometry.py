@@ -216,12 +216,12 @@ def _probes(views: Sequence[View], factors: Mapping[str, Factor], seen: Observat
             weight = len(asked) / (len(factor.classes) * np.bincount(true[asked])[true[asked]])
             keys = recordings if factor.name == SOUND else rooms
             name, right = f"probe.{view.name}.{factor.name}.accuracy", (said == true)[asked] * weight
-            interval = metrics.bootstrap_interval(right, groups=[keys[i] for i in asked], seed=SEED)
+            interval = metrics.bootstrap_interval(right, groups=[keys[int(i)] for i in asked], seed=SEED)
             found.add(name, float(right.mean()), interval)
         errors = azimuth_errors(probe_azimuth(vectors, azimuth, folds), azimuth)
         read = np.flatnonzero(np.isfinite(errors))
         if len(read):
-            interval = metrics.bootstrap_interval(errors[read], groups=[rooms[i] for i in read], seed=SEED)
+            interval = metrics.bootstrap_interval(errors[read], groups=[rooms[int(i)] for i in read], seed=SEED)
             found.add(f"probe.{view.name}.azimuth.mean_deg", float(errors[read].mean()), interval)
 
 
@@ -255,7 +255,7 @@ def _leak(name: str, scores: Vectors, asked: Factor, factor: Factor, found: _Fou
     query, codes = asked.codes, factor.codes
     rows = np.flatnonzero((query >= 0) & (codes >= 0))
     own = scores[rows, query[rows]].astype(np.float64)
-    made = explained(own, query[rows], codes[rows], [factor.units[i] for i in rows], seed=SEED)
+    made = explained(own, query[rows], codes[rows], [factor.units[int(i)] for i in rows], seed=SEED)
     found.add(f"{name}.explained", made.share, made.interval)
     found.numbers[f"{name}.chance"], found.numbers[f"{name}.p"] = made.chance, made.p
 

@@ -27,8 +27,8 @@ def unit_of(metric: str, default: str = "") -> str:
     if metric.rsplit(".", 1)[-1] in ("n", "classes", "captions", "sentences", "ratio"):
         return ""
     shares = (
-        "accuracy", "balanced", "all", "chance", "located", "relative", "picked", "share", "explained", "f1", "precision",
-        ".recall", "templates",
-    )  # fmt: skip
+        *("accuracy", "balanced", "all", "chance", "located", "relative", "picked", "share", "explained"),
+        *("f1", "precision", ".recall", "templates"),
+    )
     is_share = metric.endswith(shares) or ".recall." in metric or "R@" in metric or "mAP@" in metric
     return "%" if is_share else default

@@ -26,7 +26,8 @@ from open_elsa.errors import ConfigError, DataError
 from open_elsa.evals import baselines, framewise, localization, mono_classes, zero_shot
 from open_elsa.evals.observe import Embedder, EvalItem, Observations, observe
 from open_elsa.evals.result import Result
-from open_elsa.evals.suites import Progressed, summary
+from open_elsa.evals.sets import Progressed
+from open_elsa.evals.suites import summary
 from open_elsa.scenes.attributes import words_for
 from open_elsa.sound.foa import angles, angular_error_deg, unit_vector
 

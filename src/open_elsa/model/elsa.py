@@ -186,7 +186,8 @@ class ElsaSmall(Elsa):
 
     def pool(self, bands: Float[Tensor, "b 8 t m"], bins: Float[Tensor, "b 8 k"]) -> Pooled:
         """The convolutions of the spatial encoder, on the spatial features of sounds that have a place."""
-        return Pooled(*self.spatial.pool(bands), bins)
+        pooled, votes = self.spatial.pool(bands)
+        return Pooled(pooled, votes, bins)
 
     def say_where(self, heard: Pooled) -> WhereSaid:
         """All that is said of where, read from what the convolutions heard."""

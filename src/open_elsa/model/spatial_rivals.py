@@ -47,16 +47,23 @@ class StatisticsEncoder(nn.Module):
     def __init__(self, config: SpatialConfig) -> None:
         super().__init__()
         self.dim = config.dim
-        count = 4 * self.heads + 8 * GROUPS
-        self.out = nn.Sequential(nn.LayerNorm(count), nn.Linear(count, 384), nn.GELU(), nn.Linear(384, config.dim))
+        self.pooled = 4 * self.heads + 8 * GROUPS
+        self.out = nn.Sequential(
+            nn.LayerNorm(self.pooled), nn.Linear(self.pooled, 384), nn.GELU(), nn.Linear(384, config.dim)
+        )
 
     def reflections(self, bins: Tensor, direction: Tensor) -> None:
         """Nothing: the reading of single bins is learned."""
 
     def forward(self, features: Float[Tensor, "b 8 t m"]) -> SpatialOutput:
         """Encode a batch of features of equal length."""
+        pooled, votes = self.pool(features)
+        return SpatialOutput(self.out(pooled), votes)
+
+    def pool(self, features: Float[Tensor, "b 8 t m"]) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b h 3"]]:
+        """The statistics of a batch, and the fixed directions."""
         if not len(features):  # a batch of mono sounds only
-            return SpatialOutput(features.new_zeros(0, self.dim), features.new_zeros(0, self.heads, 3))
+            return features.new_zeros(0, self.pooled), features.new_zeros(0, self.heads, 3)
         features = features.float()
         active, reactive = features[:, :3], features[:, 3:6]
         level, ratio = 4 * features[:, 6], features[:, 7]
@@ -65,8 +72,7 @@ class StatisticsEncoder(nn.Module):
         votes = torch.cat([_grouped_means(active, level.exp()), _chosen_means(active, level, directness)], 1)
         rows = [_moments(directness), _moments(reactive.norm(dim=1)), _moments(ratio)]
         rows += [_groups(level).std((2, 3), correction=0), _decay(level)]
-        pooled = torch.cat([votes.flatten(1), votes.norm(dim=-1), *rows], 1)
-        return SpatialOutput(self.out(pooled), votes)
+        return torch.cat([votes.flatten(1), votes.norm(dim=-1), *rows], 1), votes
 
 
 def _groups(x: Float[Tensor, "b t m"]) -> Float[Tensor, "b g t k"]:
@@ -161,13 +167,18 @@ class CrnnEncoder(nn.Module):
 
     def forward(self, features: Float[Tensor, "b 7 t m"]) -> SpatialOutput:
         """Encode a batch of features of equal length."""
+        pooled, votes = self.pool(features)
+        return SpatialOutput(self.out(pooled), votes)
+
+    def pool(self, features: Float[Tensor, "b 7 t m"]) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b 1 3"]]:
+        """The GRU's mean over a batch of sounds, and their directions."""
         if not len(features):  # a batch of mono sounds only
-            return SpatialOutput(features.new_zeros(0, self.dim), features.new_zeros(0, self.heads, 3))
+            return features.new_zeros(0, 2 * CRNN_HIDDEN), features.new_zeros(0, self.heads, 3)
         x = self.blocks(features).transpose(1, 2).flatten(2)  # (b, t / 10, channels * bands)
         with torch.autocast(features.device.type, enabled=False):  # GRUs have no bf16 on every processor
             x, _ = self.gru(x.float())
         votes = torch.tanh(self.towards(x)).mean(1, keepdim=True)
-        return SpatialOutput(self.out(x.mean(1)), votes.float())
+        return x.mean(1), votes.float()
 
 
 SmallSpatialEncoder = SelectorEncoder | StatisticsEncoder | CrnnEncoder

@@ -154,7 +154,7 @@ class SceneBatches(Dataset[Batch]):
             torch.tensor(text_facts),
         )
 
-    def _tools(self) -> tuple[torch.nn.Module, augment.NoisePool]:
+    def _tools(self) -> tuple[SmallFrontEnd | BaseFrontEnd, augment.NoisePool]:
         if self._local is None:
             self._local = front_end(self.model).eval(), augment.NoisePool(self.model.sample_rate)
         return self._local
