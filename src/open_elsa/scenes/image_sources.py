@@ -88,7 +88,7 @@ def _axis_images(room: Room, source: tuple[float, float, float], axis: int, most
     """Images along one axis after at most `most` reflections there: metres from the array, and reflections."""
     n = np.arange(-most, most + 1)
     place, side = source[axis], room.size_m[axis]
-    offsets: Float64 = n * side + np.where(n % 2 == 0, place, side - place) - room.array_m[axis]
+    offsets = np.asarray(n * side + np.where(n % 2 == 0, place, side - place) - room.array_m[axis], dtype=np.float64)
     return offsets, np.abs(n)
 
 
