@@ -166,6 +166,30 @@ HEADLINE: tuple[Row, ...] = (
         "spatial.n",
     ),
     Row(
+        "true spatial facts in captions, F1",
+        _ROOMS,
+        "simulated.captions",
+        "decoder.facts.f1",
+        "%",
+        Bar(0.90, True),
+        (
+            ("as described", "simulated.captions", "described.facts.f1"),
+            ("template", "simulated.captions", "template.facts.f1"),
+        ),
+    ),
+    Row(
+        "sound named in captions",
+        _ROOMS,
+        "simulated.captions",
+        "decoder.what.accuracy",
+        "%",
+        Bar(0.70, True),
+        (
+            ("chance", "simulated.captions", "decoder.what.chance"),
+            ("template", "simulated.captions", "template.what.accuracy"),
+        ),
+    ),
+    Row(
         "caption to sound, R@10",
         _ROOMS,
         "simulated.retrieval",
