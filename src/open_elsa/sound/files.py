@@ -87,14 +87,18 @@ def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_fram
 
 
 class StraightFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that soundfile doesn't seek in after every block.
+    """A file that soundfile neither seeks in after every block nor waits for the disk with.
 
-    In Opus and MP3 that changes the samples that follow; where one is written it only takes time.
+    Seeking changes the samples that follow in Opus and MP3. Whoever writes syncs the finished file: libsndfile would do
+    so just before it writes the end of it.
     """
 
     def seekable(self) -> bool:
         """False, whatever the file: soundfile asks before it seeks."""
         return False
+
+    def flush(self) -> None:
+        """Nothing: closing writes what is left."""
 
 
 class AudioReader:
