@@ -15,7 +15,7 @@ from eval_fakes import FakeSet, Perfect, mono_items, spatial_items
 from world import write_corpus
 
 from open_elsa.errors import DataError
-from open_elsa.evals import ablations, report, suites
+from open_elsa.evals import ablations, report, sets, suites
 from open_elsa.evals.ablations import COLUMNS, Part, Row
 from open_elsa.evals.observe import observe
 from open_elsa.evals.result import Result
@@ -101,8 +101,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     rows = {"base": Ablation("all", tiny), "seldnet": Ablation("directions", tiny, says="direction")}
     monkeypatch.setattr(module, "ABLATIONS", rows)
     monkeypatch.setattr(module, "ablation", lambda name: rows[name])
-    monkeypatch.setattr(suites, "ROOMS", 8)
-    monkeypatch.setattr(suites, "PLACES", 4)
+    monkeypatch.setattr(sets, "ROOMS", 8)
+    monkeypatch.setattr(sets, "PLACES", 4)
     monkeypatch.setattr(suites, "default_cache", lambda: tmp_path / "suites")
     monkeypatch.setattr(module, "TaggerBridge", lambda *_: Perfect(mono_items()))
     monkeypatch.setattr(module.scoring, "naming_scores", lambda *_: {"naming_mono": 0.5, "naming_rooms": 0.25})

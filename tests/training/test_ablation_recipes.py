@@ -19,7 +19,7 @@ from open_elsa.model.config import elsa_tiny
 from open_elsa.model.elsa import build
 from open_elsa.training import train
 from open_elsa.training.ablations import ABLATIONS, ablation, base
-from open_elsa.training.augment import AugmentConfig, NoisePool, random_rotation
+from open_elsa.training.augment import AugmentConfig, random_rotation
 from open_elsa.training.data import DataConfig, SceneBatches, cut_after_direct
 from open_elsa.training.recipes import TrainConfig
 from open_elsa.training.train import TrainData
@@ -137,18 +137,16 @@ def test_cut_responses_leave_the_place_and_take_the_room(world: TrainData) -> No
     assert cut._response(3).shape[1] < whole._response(3).shape[1] / 5
     n = round((cut.arrival_s[3] + 0.0025) * RATE)  # type: ignore[index]
     assert np.array_equal(cut._response(3)[:, :n], whole._response(3)[:, :n])
-    pool = NoisePool(RATE)
-    dry, wet = cut._example(5, pool), whole._example(5, pool)
+    dry, wet = cut.example(5), whole.example(5)
     assert np.array_equal(dry.targets, wet.targets, equal_nan=True) and dry.says == wet.says
     assert not np.array_equal(dry.audio, wet.audio)
 
 
 def test_without_rotation_a_scene_is_where_the_bank_says(anechoic: TrainData) -> None:
     still, turned = (scenes(anechoic, augment=AugmentConfig(rotate=rotate)) for rotate in (False, True))
-    pool = NoisePool(RATE)
     banked = still.truth[:, :3]
     for k in range(6):
-        stands, moved = still._example(k, pool), turned._example(k, pool)
+        stands, moved = still.example(k), turned.example(k)
         assert np.abs(banked - stands.targets[:3]).max(1).min() < 1e-9
         assert np.abs(banked - moved.targets[:3]).max(1).min() > 1e-3
         assert stands.what_id == moved.what_id
