@@ -23,6 +23,7 @@ from open_elsa.evals.probes import azimuth_errors, crossed_folds, probe_azimuth,
 from open_elsa.evals.result import Result
 from open_elsa.evals.zero_shot import FEWEST, prototypes
 from open_elsa.scenes.attributes import ATTRIBUTES, prompts
+from open_elsa.using.vectors import unit
 
 Vectors = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -68,8 +69,7 @@ class View:
 
     def of(self, vectors: Vectors) -> Vectors:
         """The part of vectors (n, d), each row of unit length; zeros stay zeros."""
-        part = vectors[:, self.columns]
-        return np.asarray(part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12), dtype=np.float32)
+        return unit(vectors[:, self.columns])
 
 
 @dataclass(frozen=True)

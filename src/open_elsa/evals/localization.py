@@ -116,7 +116,7 @@ def _direction(
         numbers[f"{prefix}.{name}_deg"] = value
     numbers[f"{prefix}.n"] = float(len(errors))
     intervals[f"{prefix}.mean_deg"] = metrics.bootstrap_interval(errors, groups=places)
-    intervals[f"{prefix}.median_deg"] = metrics.bootstrap_interval(errors, _median, groups=places)
+    intervals[f"{prefix}.median_deg"] = metrics.bootstrap_interval(errors, metrics.median, groups=places)
 
 
 def _number(
@@ -134,16 +134,21 @@ def _number(
             continue
         size = np.abs(errors[known])
         numbers[f"{prefix}.n"] = float(known.sum())
-        numbers[f"{prefix}.mean_{unit}"], numbers[f"{prefix}.median_{unit}"] = float(size.mean()), _median(size)
+        numbers[f"{prefix}.mean_{unit}"], numbers[f"{prefix}.median_{unit}"] = float(size.mean()), metrics.median(size)
         numbers[f"{prefix}.bias_{unit}"] = float(errors[known].mean())
         places = [p for p, k in zip(observations.places, known, strict=True) if k]
         if not relative:
             intervals[f"{prefix}.mean_{unit}"] = metrics.bootstrap_interval(size, groups=places)
             continue
         share = sizes[known]
-        numbers[f"{prefix}.mean_relative"], numbers[f"{prefix}.median_relative"] = float(share.mean()), _median(share)
+        numbers[f"{prefix}.mean_relative"], numbers[f"{prefix}.median_relative"] = (
+            float(share.mean()),
+            metrics.median(share),
+        )
         intervals[f"{prefix}.mean_relative"] = metrics.bootstrap_interval(share, groups=places)
-        intervals[f"{prefix}.median_relative"] = metrics.bootstrap_interval(share, _median, groups=places, rounds=300)
+        intervals[f"{prefix}.median_relative"] = metrics.bootstrap_interval(
+            share, metrics.median, groups=places, rounds=300
+        )
     return sizes
 
 
@@ -154,10 +159,6 @@ def _by_label(errors: Floats, labels: NDArray[np.object_]) -> dict[str, dict[str
         for label in sorted(set(labels))
         if (mask := np.isfinite(errors) & (labels == label)).any()
     }
-
-
-def _median(values: Floats) -> float:
-    return float(np.median(values))
 
 
 def _listed(values: Floats) -> list[object]:

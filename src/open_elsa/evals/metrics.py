@@ -279,6 +279,11 @@ def _members(groups: Sequence[Hashable] | None, n: int) -> list[Ints]:
     return [np.array(v) for v in places.values()]
 
 
+def median(values: Floats) -> float:
+    """The median as a plain number, a statistic for `bootstrap_interval`."""
+    return float(np.median(values))
+
+
 def _mean(values: Floats) -> float:
     _check(values.size > 0, "there is nothing to average")
     return float(values.mean())

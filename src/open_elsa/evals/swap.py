@@ -19,6 +19,7 @@ from open_elsa.evals.zero_shot import prototypes as class_vectors
 from open_elsa.scenes.attributes import DIRECTION, prompts
 from open_elsa.sound.foa import angles
 from open_elsa.using import edit
+from open_elsa.using.vectors import unit
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -87,9 +88,7 @@ def _paper(embedder: Embedder) -> Way:
     words = dict(zip(WORDS, edit.prototypes(embedder, WORDS), strict=True))
 
     def way(vectors: Vectors, old: str, new: str | None) -> Vectors:
-        moved = vectors - words[old] + (0.0 if new is None else words[new])
-        unit: Vectors = (moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-        return unit
+        return unit(vectors - words[old] + (0.0 if new is None else words[new]))
 
     return way
 

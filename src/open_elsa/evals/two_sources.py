@@ -86,7 +86,7 @@ def _score(
     numbers[f"{prefix}.picked"] = float(nearer.mean())
     numbers[f"{prefix}.n"] = float(len(errors))
     intervals[f"{prefix}.mean_deg"] = metrics.bootstrap_interval(errors, groups=places)
-    intervals[f"{prefix}.median_deg"] = metrics.bootstrap_interval(errors, _median, groups=places, rounds=300)
+    intervals[f"{prefix}.median_deg"] = metrics.bootstrap_interval(errors, metrics.median, groups=places, rounds=300)
     intervals[f"{prefix}.picked"] = metrics.bootstrap_interval(nearer, groups=places)
 
 
@@ -102,10 +102,6 @@ def _between(values: Floats, low: float, high: float) -> NDArray[np.bool_]:
 
 def _of(values: Iterable[str], mask: NDArray[np.bool_]) -> list[str]:
     return [v for v, inside in zip(values, mask, strict=True) if inside]
-
-
-def _median(values: Floats) -> float:
-    return float(np.median(values))
 
 
 def _listed(values: Floats) -> list[float | None]:

@@ -14,6 +14,7 @@ from open_elsa.evals import metrics
 from open_elsa.evals.observe import Embedder, Observations
 from open_elsa.evals.result import Result
 from open_elsa.scenes.attributes import ATTRIBUTES, prompts
+from open_elsa.using.vectors import group_means
 
 #: A class with fewer scenes than this says nothing: the attribute is then left out, and the result says so.
 FEWEST = 5
@@ -30,9 +31,7 @@ def prototypes(embedder: Embedder, prompts_of: Mapping[str, Sequence[str]]) -> t
     """One unit vector a class, the normalised mean of its prompts' vectors: class names and (classes, d)."""
     names = list(prompts_of)
     vectors = embedder.embed_text([text for name in names for text in prompts_of[name]])
-    ends = np.cumsum([len(prompts_of[name]) for name in names])
-    means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
-    return names, (means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return names, group_means(vectors, [len(prompts_of[name]) for name in names])
 
 
 def predict(embeddings: NDArray[np.float32], names: Sequence[str], vectors: NDArray[np.float32]) -> list[str]:

@@ -18,8 +18,7 @@ from open_elsa.errors import DataError
 from open_elsa.scenes.attributes import DIRECTION, EIGHT
 from open_elsa.scenes.telling import read
 from open_elsa.scenes.vocabulary import Attribute
-
-Floats = NDArray[np.float32]
+from open_elsa.using.vectors import Floats, group_means, unit
 
 #: The four directions with the azimuths at their middles, counter-clockwise from ahead.
 AZIMUTHS = {"front": 0.0, "left": 90.0, "back": 180.0, "right": -90.0}
@@ -65,12 +64,12 @@ class Directions:
         aim = np.array([max(ahead, 0.0), max(left, 0.0), max(-ahead, 0.0), max(-left, 0.0)]) @ self.corners
         inside = rows @ self.basis.T
         strength = np.linalg.norm(inside, axis=1, keepdims=True)
-        return _unit(rows + (strength * aim / max(float(np.linalg.norm(aim)), 1e-12) - inside) @ self.basis)
+        return unit(rows + (strength * aim / max(float(np.linalg.norm(aim)), 1e-12) - inside) @ self.basis)
 
     def remove(self, vectors: ArrayLike) -> Floats:
         """Take the direction out of vectors (n, d): (n, d) float32 unit vectors that lie alike to all four."""
         rows = self._rows(vectors)
-        return _unit(rows - (rows @ self.basis.T) @ self.basis)
+        return unit(rows - (rows @ self.basis.T) @ self.basis)
 
     def _rows(self, vectors: ArrayLike) -> NDArray[np.float64]:
         rows = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
@@ -120,8 +119,7 @@ def prototypes(embedder: TextEmbedder, words: Sequence[str], table: Attribute = 
     """Unit vector (len(words), d) of each direction word: the normalised mean over the table's ways of saying it."""
     sentences = [direction_sentences(word, table) for word in words]
     vectors = embedder.embed_text([text for texts in sentences for text in texts])
-    ends = np.cumsum([len(texts) for texts in sentences])[:-1]
-    return _unit(np.stack([part.mean(axis=0) for part in np.split(vectors.astype(np.float64), ends)]))
+    return group_means(vectors.astype(np.float64), [len(texts) for texts in sentences])
 
 
 def direction_sentences(word: str, table: Attribute = DIRECTION) -> list[str]:
@@ -140,8 +138,3 @@ def _middle(direction: str) -> float:
         return AZIMUTHS[direction]
     interval = EIGHT[direction].bins[0]
     return 0.5 * (interval.low + interval.high)
-
-
-def _unit(rows: NDArray[np.float64]) -> Floats:
-    unit: Floats = (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-    return unit
