@@ -103,6 +103,7 @@ class PlaneWaves:
         n = len(self)
         return pa.table(
             {
+                "room_id": [f"room-{i // 4}" for i in range(n)],
                 "azimuth_deg": self.azimuth_deg,
                 "elevation_deg": self.elevation_deg,
                 "distance_m": np.full(n, self.distance_m),

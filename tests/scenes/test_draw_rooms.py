@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from open_elsa.scenes import rooms, wall_materials
 from open_elsa.scenes.directivity import DIRECTIVITIES
 from open_elsa.scenes.draw_rooms import RoomRanges, draw_position, draw_room
 from open_elsa.scenes.scene import Room, SourcePosition
+from open_elsa.sound.foa import unit_vector
 
 Drawn = list[tuple[Room, SourcePosition]]
 
@@ -91,6 +93,21 @@ def test_directivities_are_drawn_as_often_as_wanted_and_omni_looks_nowhere(drawn
     only = RoomRanges(directivity_shares=(1.0, 0.0, 0.0))
     rng = np.random.default_rng(0)
     assert {draw_position(rng, room, only).directivity for room, _ in drawn[:50]} == {"omni"}
+
+
+def test_a_share_of_the_directive_sources_faces_the_array(drawn: Drawn) -> None:
+    def towards_array(share: float) -> float:
+        rng, ranges = np.random.default_rng(0), RoomRanges(directivity_shares=(0, 1, 1), facing_share=share)
+        places = [draw_position(rng, room, ranges) for room, _ in drawn[:200]]
+        facing = unit_vector(*np.array([(p.facing_azimuth_deg, p.facing_elevation_deg) for p in places]).T)
+        source = unit_vector(*np.array([(p.azimuth_deg, p.elevation_deg) for p in places]).T)
+        return float((-(facing * source).sum(-1) > math.cos(math.radians(37))).mean())
+
+    assert towards_array(1.0) == 1.0
+    assert towards_array(0.5) == pytest.approx(0.5, abs=0.12)
+    assert towards_array(0.0) < 0.25
+    with pytest.raises(ConfigError, match="facing_share"):
+        RoomRanges(facing_share=1.5)
 
 
 def test_walls_give_the_wanted_t30_or_none() -> None:

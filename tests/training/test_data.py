@@ -17,7 +17,16 @@ from open_elsa.scenes.scene import SpatialWords
 from open_elsa.sound import foa
 from open_elsa.training import augment
 from open_elsa.training.augment import AugmentConfig
-from open_elsa.training.data import TARGET_COLUMNS, Batch, DataConfig, Example, SceneBatches, facts_of
+from open_elsa.training.data import (
+    TARGET_COLUMNS,
+    Batch,
+    DataConfig,
+    Example,
+    SceneBatches,
+    _Second,
+    _with_second,
+    facts_of,
+)
 from open_elsa.training.losses import describes
 from open_elsa.training.train import TrainData
 
@@ -52,6 +61,29 @@ def words_of(row: list[int]) -> SpatialWords:
     """The words behind a facts row."""
     names = zip(attributes.ATTRIBUTES.items(), row[1:], strict=True)
     return SpatialWords(**{name: table.words[k - 1].word if k else None for (name, table), k in names})
+
+
+def test_a_second_sound_is_softer_elsewhere_and_changes_nothing_that_is_said(anechoic: TrainData) -> None:
+    alone = examples(anechoic, 12, augment=FAITHFUL, spatial_share=1.0)
+    bank = anechoic.bank
+    assert bank is not None
+    rooms = bank.table["room_id"].to_pylist()
+    batches = scenes(anechoic, augment=FAITHFUL, spatial_share=1.0, second_share=1.0, second_below_db=(6.0, 6.0))
+    assert all(rooms[other] == rooms[k] and other != k for k, places in batches.neighbours.items() for other in places)
+    both = [batches.example(k) for k in range(12)]
+    for one, two in zip(alone, both, strict=True):
+        assert one.clip == two.clip  # drawn before the second sound is
+        np.testing.assert_allclose(np.sqrt(np.mean(one.audio[0] ** 2)), np.sqrt(np.mean(two.audio[0] ** 2)), rtol=1e-3)
+        assert not np.array_equal(one.audio, two.audio)
+    heard, softer = np.zeros((4, 100), np.float32), np.zeros((4, 100), np.float32)
+    heard[:, :50], softer[:, 40:] = 1.0, 8.0
+    dry = [np.zeros(100, np.float32) for _ in range(2)]
+    dry[0][:50], dry[1][40:] = 1.0, 1.0
+    mixed = _with_second(heard, dry[0], softer, _Second(dry[1], 0, 6.0))
+    np.testing.assert_allclose(mixed[0, 60:], 10 ** (-6 / 20), rtol=1e-5)  # by its level while it sounds
+    np.testing.assert_array_equal(
+        _with_second(heard, dry[0], softer, _Second(np.zeros(100, np.float32), 0, 6.0)), heard
+    )
 
 
 def test_an_example_is_a_function_of_seed_and_number(anechoic: TrainData) -> None:

@@ -90,11 +90,11 @@ def test_another_model_and_useless_parts_are_refused(finished: Path, tmp_path: P
 
 
 def test_the_recipes_that_go_on_take_the_shipped_model() -> None:
-    whole, tune, recall = (recipe(f"elsa-small{end}") for end in ("", "-tune", "-recall"))
-    assert recall.model == tune.model == whole.model == checkpoints.read_config(checkpoints.find(None))
+    whole, tune, where = (recipe(f"elsa-small{end}") for end in ("", "-tune", "-where"))
+    assert where.model == tune.model == whole.model == checkpoints.read_config(checkpoints.find(None))
     assert whole.stages[-len(tune.stages) :] == tune.stages
     assert dataclasses.replace(whole, name=tune.name, stages=tune.stages) == tune
-    starts.give_weights(build(recall.model), checkpoints.find(None), None, None)
+    starts.give_weights(build(where.model), checkpoints.find(None), None, None)
 
 
 def test_bf16_is_used_only_where_the_processor_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

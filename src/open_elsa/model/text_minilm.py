@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -47,6 +48,14 @@ def minilm_folder() -> Path:
             f"{folder}/model.safetensors is not all-MiniLM-L6-v2 (sha256 {digest[:12]}...); reinstall the package"
         )
     return folder
+
+
+class Tokens(NamedTuple):
+    """Captions as the backbone reads them, in chunks of like length."""
+
+    vectors: list[Tensor]  # (k, tokens, width) each
+    masks: list[Tensor]  # (k, tokens) bool
+    back: Tensor  # (b,) places of the captions in the chunks together
 
 
 class MiniLMTextEncoder(nn.Module):
@@ -92,22 +101,31 @@ class MiniLMTextEncoder(nn.Module):
         return ids_t, mask
 
     def forward(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """(b, what_dim) and (b, where_dim) of the captions; texts of like length go together, to pad little."""
+        """(b, what_dim) and (b, where_dim) of the captions."""
+        return self.read(self.tokens(texts))
+
+    @torch.no_grad()
+    def tokens(self, texts: Sequence[str]) -> Tokens:
+        """What the frozen backbone makes of the captions; texts of like length go together, to pad little."""
         ids, mask = (t.to(self.queries.device) for t in self.tokenize(texts))
         lengths = mask.sum(1)
         order = torch.argsort(lengths, stable=True)
         chunks: tuple[Tensor, ...] = order.split(_CHUNK)  # type: ignore[no-untyped-call]
-        parts = [self._read(ids[k, : lengths[k[-1]]], mask[k, : lengths[k[-1]]]) for k in chunks]
-        back = torch.argsort(order)
-        return torch.cat([what for what, _ in parts])[back], torch.cat([where for _, where in parts])[back]
+        masks = [mask[k, : lengths[k[-1]]] for k in chunks]
+        vectors = [self.backbone(ids[k, : m.shape[1]], m) for k, m in zip(chunks, masks, strict=True)]
+        return Tokens(vectors, masks, torch.argsort(order))
 
-    def _read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            tokens = self.backbone(ids, mask)
+    def read(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """(b, what_dim) and (b, where_dim) of captions whose tokens are known."""
+        parts = [self._read(vectors, mask) for vectors, mask in zip(tokens.vectors, tokens.masks, strict=True)]
+        what, where = (torch.cat(part)[tokens.back] for part in zip(*parts, strict=True))
+        return what, where
+
+    def _read(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         weights = mask[..., None].to(tokens.dtype)
         sentence = (tokens * weights).sum(1) / weights.sum(1)
-        queries = self.queries.expand(len(ids), -1, -1)
-        keep = torch.cat([mask.new_ones(len(ids), 2), mask], 1)
+        queries = self.queries.expand(len(tokens), -1, -1)
+        keep = torch.cat([mask.new_ones(len(tokens), 2), mask], 1)
         read = self.layers(torch.cat([queries, tokens], 1), src_key_padding_mask=~keep)
         return self.what(torch.cat([read[:, 0], sentence], 1)), self.where(read[:, 1])
 

@@ -61,6 +61,8 @@ class _Recipe:
     def manifest(self) -> dict[str, Any]:
         numbers = json.loads(json.dumps(asdict(self)))
         del numbers["simulator"]  # recorded with its revision
+        if not self.ranges.facing_share:
+            del numbers["ranges"]["facing_share"]  # banks are older than this field
         return {"version": BANK_VERSION, "simulator": revision(self.simulator), **numbers}
 
 

@@ -32,6 +32,7 @@ class RoomRanges:
     a middle and a highly reverberant room is wanted. scattering: at 1 kHz; soft, furnished rooms get the higher values.
     near_wall_share: of the arrays, stands within a metre of a wall, `array_to_wall_m` at the least.
     directivity_shares: of the sources, omnidirectional, cardioid-like, and speech; (1, 0, 0) for the first alone.
+    facing_share: of the directive ones, turned towards the array, more or less; the others face anywhere.
     """
 
     floor_area_m2: tuple[float, float] = (13.0, 277.0)
@@ -52,6 +53,7 @@ class RoomRanges:
     distance_m: tuple[float, float] = (0.5, 5.0)
     # half of the sources stay omnidirectional: most things that sound are small, or known from no one side
     directivity_shares: tuple[float, float, float] = (0.5, 0.25, 0.25)
+    facing_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -59,8 +61,9 @@ class RoomRanges:
                 raise ConfigError(f"RoomRanges.{name} must be (low, high), got {value}; swap them")
         if min(self.floor_area_m2[0], self.height_m[0], self.t30_s[0], self.distance_m[0], self.aspect[0]) <= 0:
             raise ConfigError("RoomRanges: areas, heights, aspects, T30 and distances must be above zero")
-        if self.scattering[0] < 0 or self.scattering[1] > 1 or not 0 <= self.near_wall_share <= 1:
-            raise ConfigError("RoomRanges: scattering and near_wall_share must lie in 0..1")
+        unit = (*self.scattering, self.near_wall_share, self.facing_share)
+        if min(unit) < 0 or max(unit) > 1:
+            raise ConfigError("RoomRanges: scattering, near_wall_share and facing_share must lie in 0..1")
         for name in ("t30_shares", "directivity_shares"):
             if len(getattr(self, name)) != 3 or min(getattr(self, name)) < 0 or sum(getattr(self, name)) <= 0:
                 raise ConfigError(f"RoomRanges.{name} must be three shares, none below zero and not all zero")
@@ -68,6 +71,8 @@ class RoomRanges:
 
 #: Sources that radiate alike to all sides, else as drawn by default.
 OMNIDIRECTIONAL = RoomRanges(directivity_shares=(1.0, 0.0, 0.0))
+#: All kinds of sources, half of the directive ones turned to the array, as loudspeakers and talkers are when recorded.
+MIXED_SOURCES = RoomRanges(directivity_shares=(0.4, 0.35, 0.25), facing_share=0.5)
 
 
 def draw_room(rng: np.random.Generator, ranges: RoomRanges, room_id: str) -> Room:
@@ -100,9 +105,17 @@ def draw_position(rng: np.random.Generator, room: Room, ranges: RoomRanges) -> S
     place = _draw_place(rng, room, ranges)
     shares = np.asarray(ranges.directivity_shares) / sum(ranges.directivity_shares)
     kind = DIRECTIVITIES[int(rng.choice(3, p=shares))]
-    # talkers and loudspeakers stand upright and look anywhere: whoever is recorded need not face the microphone
-    facing = (float(rng.uniform(-180.0, 180.0)), float(np.clip(10.0 * rng.standard_normal(), -30.0, 30.0)))
+    facing = _draw_facing(rng, ranges, *place[:2])
     return SourcePosition(*place, kind, *facing) if kind != "omni" else SourcePosition(*place)
+
+
+def _draw_facing(rng: np.random.Generator, ranges: RoomRanges, azimuth: float, elevation: float) -> tuple[float, float]:
+    """Where a source's axis points: anywhere, or within some 20 degrees of the array."""
+    # talkers and loudspeakers stand upright and look anywhere: whoever is recorded need not face the microphone
+    around, up = float(rng.uniform(-180.0, 180.0)), float(np.clip(10.0 * rng.standard_normal(), -30.0, 30.0))
+    if not ranges.facing_share or rng.random() >= ranges.facing_share:
+        return around, up
+    return (azimuth + around / 9.0) % 360.0 - 180.0, float(np.clip(up - elevation, -90.0, 90.0))
 
 
 def _draw_place(rng: np.random.Generator, room: Room, ranges: RoomRanges) -> tuple[float, float, float]:

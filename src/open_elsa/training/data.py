@@ -40,6 +40,10 @@ class DataConfig:
     # of every response only what comes up to so many ms after the direct sound is heard, None: all of it. What is true
     # of the room stays true: an ablation of what late reflections teach, not a way to make dry rooms
     keep_after_direct_ms: float | None = None
+    # of the spatial scenes, hold a second sound elsewhere in the room, by so many dB softer (in W while it sounds): all
+    # that is true of the scene, and said of it, is true of the louder one
+    second_share: float = 0.0
+    second_below_db: tuple[float, float] = (3.0, 15.0)
     repeats: dict[str, int] = field(default_factory=dict)  # corpus -> how often its clips count in an epoch
     augment: augment.AugmentConfig = field(default_factory=augment.AugmentConfig)
 
@@ -121,6 +125,7 @@ class SceneBatches(Dataset[Batch]):
         self.what_ids = {label: k + 1 for k, label in enumerate(labels)}
         self.truth = truth_table(bank)
         self.arrival_s = _arrivals(bank) if config.keep_after_direct_ms is not None else None
+        self.neighbours = _neighbours(bank) if config.second_share else {}
         self.where_only = where_only
         self._local: tuple[SmallFrontEnd | BaseFrontEnd, augment.NoisePool] | None = None
 
@@ -180,9 +185,7 @@ class SceneBatches(Dataset[Batch]):
         response_index = int(rng.integers(len(self.bank)))
         targets = self.truth[response_index].copy()
         turn = augment.random_rotation(rng, self.config.augment)
-        response = augment.apply_rotation(self._response(response_index), turn)
-        response = augment.microphone(response, self.model.sample_rate, rng, self.config.augment)
-        scene = render(dry, response, length=n)
+        scene = self._scene(dry, response_index, turn, rng)
         scene *= np.float32(level * _rms(dry) / (_rms(scene[0]) + 1e-7))
         scene = augment.add_noise(scene, pool, rng, self.config.augment)
         targets[:3] = turn @ targets[:3]
@@ -192,6 +195,37 @@ class SceneBatches(Dataset[Batch]):
         says = self._captions(clip, words, rng)
         towards = augment.mistaken(targets[:3], rng, self.config.augment)
         return Example(scene, True, targets, words, clip, what_id, says, towards)
+
+    def _scene(
+        self, dry: NDArray[np.float32], response: int, turn: NDArray[np.float64], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """A dry piece (n,) at a place of the bank, by chance with a softer sound elsewhere in the room: (4, n)."""
+        second = self._second(response, rng)
+        if second is None:
+            return self._heard(dry, response, turn, rng)
+        seed = rng.integers(2**32)  # one microphone hears both
+        first = self._heard(dry, response, turn, np.random.default_rng(seed))
+        other = self._heard(second.dry, second.response, turn, np.random.default_rng(seed))
+        return _with_second(first, dry, other, second)
+
+    def _heard(
+        self, dry: NDArray[np.float32], response: int, turn: NDArray[np.float64], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """A dry piece (n,) at a place of the bank, the room turned, through a drawn microphone: (4, n)."""
+        turned = augment.apply_rotation(self._response(response), turn)
+        through = augment.microphone(turned, self.model.sample_rate, rng, self.config.augment)
+        return render(dry, through, length=len(dry))
+
+    def _second(self, response: int, rng: np.random.Generator) -> _Second | None:
+        """By chance, a second sound for a scene: another clip at another place of the same room."""
+        if not self.config.second_share or rng.random() >= self.config.second_share:
+            return None
+        if not (others := self.neighbours[response]):
+            return None
+        samples = self.store[int(rng.integers(len(self.clips)))]
+        n, rate = int(self.config.seconds * self.model.sample_rate), self.model.sample_rate
+        below_db = float(rng.uniform(*self.config.second_below_db))
+        return _Second(_piece(samples, n, rate, rng), others[int(rng.integers(len(others)))], below_db)
 
     def _response(self, index: int) -> NDArray[np.float32]:
         response = self.bank.response(index)
@@ -231,6 +265,39 @@ def cut_after_direct(
 
 def _arrivals(bank: RoomBank) -> NDArray[np.float64]:
     return np.asarray(bank.table["arrival_s"].to_pylist(), dtype=np.float64)
+
+
+def _neighbours(bank: RoomBank) -> dict[int, list[int]]:
+    """Of every response of a bank those of other places in the same room."""
+    rooms: dict[str, list[int]] = {}
+    for index, room in enumerate(bank.table["room_id"].to_pylist()):
+        rooms.setdefault(room, []).append(index)
+    return {k: [other for other in places if other != k] for places in rooms.values() for k in places}
+
+
+class _Second(NamedTuple):
+    """A softer sound at another place: its dry piece (n,), its response's number, and how much softer it is."""
+
+    dry: NDArray[np.float32]
+    response: int
+    below_db: float
+
+
+def _with_second(
+    first: NDArray[np.float32], dry: NDArray[np.float32], other: NDArray[np.float32], second: _Second
+) -> NDArray[np.float32]:
+    """Two sounds as heard alone, (4, n) each, added, so that the second is `below_db` softer while each sounds."""
+    loud, soft = _level(first[0], dry), _level(other[0], second.dry)
+    if not loud or not soft:
+        return first
+    gain = loud / soft * 10 ** (-second.below_db / 20)
+    return first + other * np.float32(gain)
+
+
+def _level(heard: NDArray[np.float32], dry: NDArray[np.float32]) -> float:
+    """RMS of what is heard (n,) from the first to the last sample that the dry sound (n,) is not silent."""
+    sounding = np.flatnonzero(dry)
+    return _rms(heard[sounding[0] : sounding[-1] + 1]) if len(sounding) else 0.0
 
 
 class _Said(NamedTuple):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from open_elsa.training.distributed import gather, rank, world_size
@@ -24,14 +24,16 @@ def contrastive(
     audio: Float[Tensor, "n d"],
     text: Float[Tensor, "m d"],
     scale: Float[Tensor, ""],
-    audio_facts: Int[Tensor, "n f"] | None = None,
-    text_facts: Int[Tensor, "m f"] | None = None,
+    audio_facts: Shaped[Tensor, "n ..."] | None = None,
+    text_facts: Shaped[Tensor, "m ..."] | None = None,
+    true_of: Callable[[Tensor, Tensor], Tensor] = describes,
 ) -> Float[Tensor, ""]:
     """Symmetric contrastive loss over all ranks, the mean of audio -> text and text -> audio.
 
     m is a multiple of n: text k*n + i is the k-th caption of sound i. With facts, other pairs that are true as well are
-    left out of the denominators; without, it is the paper's loss (every other pair is a negative). Each rank computes
-    its own rows against all columns; the mean over ranks equals the loss of one process with the whole batch.
+    left out of the denominators; without, it is the paper's loss (every other pair is a negative). true_of: by (text
+    facts, audio facts), (n, m) which texts are true of which sounds. Each rank computes its own rows against all
+    columns; the mean over ranks equals the loss of one process with the whole batch.
     """
     captions = len(text) // len(audio)
     n, first = len(audio), rank() * len(audio)
@@ -40,7 +42,7 @@ def contrastive(
     total = world_size() * n
     own = torch.arange(n, device=audio.device) + first
     if audio_facts is not None and text_facts is not None:
-        true = describes(torch.cat([gather(t) for t in text_facts.chunk(captions)]), gather(audio_facts))
+        true = true_of(torch.cat([gather(t) for t in text_facts.chunk(captions)]), gather(audio_facts))
     else:
         index = torch.arange(total, device=audio.device)
         true = index[:, None] == index.repeat(captions)[None]

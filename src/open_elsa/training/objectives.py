@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from open_elsa.model.elsa import BANDS, Elsa, ElsaSmall, Truth
+from open_elsa.model.text_minilm import MiniLMTextEncoder
 from open_elsa.training import losses
 from open_elsa.training.data import Batch, truth_of
+from open_elsa.training.reading import Reading, within
 from open_elsa.training.recipes import StageConfig
 from open_elsa.training.remembered import Remembered
+
+#: Of the likeness of a caption and the scenes that a word is true of, as `ElsaSmall.where_logits` takes it.
+_SHARPNESS = 10.0
 
 
 def recall_losses(model: ElsaSmall, stage: StageConfig, scenes: Remembered) -> dict[str, Tensor]:
@@ -21,8 +26,7 @@ def recall_losses(model: ElsaSmall, stage: StageConfig, scenes: Remembered) -> d
     room = model.room_targets(truth)
     facts = scenes.facts.clone()
     facts[:, 0] = 0
-    silent = said.where.new_zeros(len(mask), model.config.embedding_dim - model.config.where_dim)
-    audio = torch.cat([silent, said.where / math.sqrt(2)], 1)  # as in the whole embedding, what left out
+    audio = _where_alone(model, said.where)
     heard = losses.words(model.where_logits(said.where), facts)
     return {
         "contrast": losses.contrastive(audio, scenes.text, model.logit_scale.exp().detach(), facts, scenes.text_facts),
@@ -32,6 +36,31 @@ def recall_losses(model: ElsaSmall, stage: StageConfig, scenes: Remembered) -> d
         "spread": stage.spread * losses.spread(said.uncertainty_deg, said.direction, truth.direction, mask),
         **_said_bands(stage, said.bands, truth, mask),
     }
+
+
+def read_losses(model: ElsaSmall, stage: StageConfig, batch: Reading, taught: MiniLMTextEncoder) -> dict[str, Tensor]:
+    """Captions against the where halves of fixed sounds; what they say of the sound stays as `taught` reads it."""
+    tokens = model.text.tokens(batch.texts)
+    text = nn.functional.normalize(torch.cat(model.text.read(tokens), 1).float(), dim=-1)
+    with torch.no_grad():
+        before = nn.functional.normalize(torch.cat(taught.read(tokens), 1).float(), dim=-1)
+    placeless = torch.isinf(batch.limits[:, 1:]).all((1, 2)) & (batch.limits[:, 0, 1] >= 180)
+    off = (text - before).square()
+    off = torch.cat([off[:, : -model.config.where_dim], off[:, -model.config.where_dim :] * placeless[:, None]], 1)
+    audio = _where_alone(model, batch.where)
+    scale = model.logit_scale.exp().detach()
+    said = nn.functional.normalize(text[:, -model.config.where_dim :], dim=-1)
+    return {
+        "contrast": losses.contrastive(audio, text, scale, batch.numbers, batch.limits, within),
+        "words": stage.words * losses.words([_SHARPNESS * said @ mean.T for mean in batch.means], batch.facts),
+        "kept": stage.kept * off.sum(1).mean(),
+    }
+
+
+def _where_alone(model: ElsaSmall, where: Tensor) -> Tensor:
+    """Where halves as they stand in whole embeddings, what is heard left out."""
+    silent = where.new_zeros(len(where), model.config.embedding_dim - model.config.where_dim)
+    return torch.cat([silent, where / math.sqrt(2)], 1)
 
 
 def place_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:

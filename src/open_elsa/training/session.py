@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import platform
 import subprocess
@@ -155,7 +156,8 @@ def prepare(
 ) -> TrainData:
     """Decode the clips and make the bank, on the first rank; the others wait and open them."""
     rate = config.model.sample_rate
-    name = f"{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}-bank{BANK_VERSION}"
+    drawn = hashlib.sha256(repr(config.ranges).encode()).hexdigest()[:8]
+    name = f"{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}-bank{BANK_VERSION}-{drawn}"
     asked = {stage.balanced for stage in config.stages}
     banks = {balanced: cache / f"{'balanced-' if balanced else ''}rooms-{name}" for balanced in sorted(asked)}
     if distributed.rank() == 0:

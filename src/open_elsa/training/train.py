@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
@@ -15,11 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from open_elsa.errors import TrainingError
 from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
+from open_elsa.model.text_minilm import MiniLMTextEncoder
 from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.scene import Clip
@@ -28,7 +31,8 @@ from open_elsa.training import distributed, losses, starts, state
 from open_elsa.training.clip_store import ClipStore
 from open_elsa.training.data import Batch, SceneBatches
 from open_elsa.training.lamb import Lamb
-from open_elsa.training.objectives import align_losses, place_losses, recall_losses
+from open_elsa.training.objectives import align_losses, place_losses, read_losses, recall_losses
+from open_elsa.training.reading import Reading, Readings, where_of
 from open_elsa.training.recipes import StageConfig, TrainConfig
 from open_elsa.training.remembered import Remembered, order, remember
 
@@ -110,6 +114,7 @@ class Run:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.average: state.Average | None = None
         self.resumed: Path | None = None
+        self.teacher: MiniLMTextEncoder | None = None  # of a reading stage
 
     @property
     def minutes(self) -> float:
@@ -138,7 +143,7 @@ class Run:
     def train_stage(self, index: int, stop_after: int | None) -> None:
         """Train one stage from wherever it stands to its end."""
         stage = self.config.stages[index]
-        self.stage = index
+        self.stage, self.teacher = index, None
         self.model.semantic.requires_grad_(stage.tagger_lr > 0)
         optimizer = self._optimizer(stage)
         if self.resumed is not None and self.step > 0:
@@ -148,7 +153,7 @@ class Run:
         saved = started = time.monotonic()
         first = self.step
         with _Log(self.out, self.total, enabled=distributed.rank() == 0) as log:
-            for batch in self._recalled(stage, first) if stage.kind == "recall" else self._batches(stage, first):
+            for batch in self._examples(stage, first):
                 metrics = self._update(stage, batch, optimizer, parameters)
                 self.step += 1
                 self.total += 1
@@ -169,7 +174,7 @@ class Run:
     def _update(
         self,
         stage: StageConfig,
-        batch: Batch | Remembered,
+        batch: Batch | Remembered | Reading,
         optimizer: torch.optim.Optimizer,
         parameters: list[torch.nn.Parameter],
     ) -> dict[str, float]:
@@ -202,9 +207,13 @@ class Run:
             **{k: float(v.detach()) for k, v in terms.items()},
         }
 
-    def _losses(self, stage: StageConfig, batch: Batch | Remembered) -> dict[str, Tensor]:
+    def _losses(self, stage: StageConfig, batch: Batch | Remembered | Reading) -> dict[str, Tensor]:
         if isinstance(batch, Remembered):
             return recall_losses(_small(self.model), stage, Remembered(*(part.to(self.device) for part in batch)))
+        if isinstance(batch, Reading):
+            parts: dict[str, Any] = {k: v.to(self.device) for k, v in batch._asdict().items() if isinstance(v, Tensor)}
+            there = batch._replace(**parts, means=[mean.to(self.device) for mean in batch.means])
+            return read_losses(_small(self.model), stage, there, self._taught())
         batch = _to(batch, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16 and computes_bf16(self.device)):
             if stage.kind == "place":
@@ -225,24 +234,68 @@ class Run:
         ]
         return Lamb(rows, lr=stage.lr) if stage.optimizer == "lamb" else torch.optim.AdamW(rows, lr=stage.lr)
 
+    def _examples(self, stage: StageConfig, first: int) -> Iterator[Batch | Remembered | Reading]:
+        """The batches of a stage from one step on."""
+        if stage.kind == "recall":
+            return self._recalled(stage, first)
+        return self._read(stage, first) if stage.kind == "read" else self._batches(stage, first)
+
     def _recalled(self, stage: StageConfig, first: int) -> Iterator[Remembered]:
         """Batches of scenes that are heard here, before the first step, or were by a run that was killed."""
-        ranks = distributed.world_size()
-        hearing = dataclasses.replace(stage, batch_size=HEARD_AT_ONCE, steps=-(-stage.scenes // HEARD_AT_ONCE))
-        known = remember(
-            _small(self.model),
-            lambda start: self._batches(hearing, start),
-            stage.scenes // ranks,
-            HEARD_AT_ONCE // ranks,
-            self.out / "remembered" / f"stage{self.stage + 1}-rank{distributed.rank()}",
-            progress=lambda done, total: self.console.print(f"hearing {done}/{total}"),
-        )
-        share, seed = stage.batch_size // ranks, self.config.seed * 1000 + self.stage
+        known = self._remembered(stage)
+        share, seed = stage.batch_size // distributed.world_size(), self.config.seed * 1000 + self.stage
         for step in range(first, stage.steps):
             yield known.rows(order(len(known.facts), share, step, seed))
 
-    def _batches(self, stage: StageConfig, first: int) -> Iterator[Batch]:
-        batches = self._dataset(stage, self.data, stage.steps)
+    def _read(self, stage: StageConfig, first: int) -> Iterator[Reading]:
+        """Batches of captions of such scenes."""
+        known, ranks = self._remembered(stage), distributed.world_size()
+        seed = (self.config.seed * 1000 + self.stage) * ranks + distributed.rank()
+        where = where_of(_small(self.model), known).clone()
+        captions = Readings(
+            known, where, self.data.clips, stage.reading, batch_size=stage.batch_size // ranks, seed=seed
+        )
+        yield from (captions.batch(step) for step in range(first, stage.steps))
+
+    def _remembered(self, stage: StageConfig) -> Remembered:
+        """The scenes of a stage, of an earlier one that heard the same where there is one just before."""
+        index, ranks = self._heard_in(stage), distributed.world_size()
+        hearing = dataclasses.replace(stage, batch_size=HEARD_AT_ONCE, steps=-(-stage.scenes // HEARD_AT_ONCE))
+        return remember(
+            _small(self.model),
+            lambda start: self._batches(hearing, start, index),
+            stage.scenes // ranks,
+            HEARD_AT_ONCE // ranks,
+            self.out / "remembered" / f"stage{index + 1}-rank{distributed.rank()}",
+            progress=lambda done, total: self.console.print(f"hearing {done}/{total}"),
+        )
+
+    def _heard_in(self, stage: StageConfig) -> int:
+        """The number of the stage whose scenes these are: neither recalling nor reading changes what is heard."""
+        index, asked = self.stage, (stage.data, stage.balanced, stage.scenes)
+        for earlier in reversed(self.config.stages[: self.stage]):
+            if earlier.kind not in ("recall", "read") or (earlier.data, earlier.balanced, earlier.scenes) != asked:
+                break
+            index -= 1
+        return index
+
+    def _taught(self) -> MiniLMTextEncoder:
+        """The text encoder as it was before the reading stage, kept beside the scenes for a run that is killed."""
+        if self.teacher is None:
+            path = self.out / "remembered" / f"stage{self.stage + 1}-text.safetensors"
+            now = _small(self.model).text
+            own = {k: v.detach().clone().cpu() for k, v in now.state_dict().items() if not k.startswith("backbone.")}
+            if self.step == 0 and distributed.rank() == 0:
+                write_whole(path, lambda file: save_file(own, file))
+            distributed.wait()
+            self.teacher = copy.deepcopy(now).eval().requires_grad_(False)
+            self.teacher.load_state_dict(load_file(path), strict=False)
+        return self.teacher
+
+    def _batches(self, stage: StageConfig, first: int, index: int | None = None) -> Iterator[Batch]:
+        """Batches of scenes from one step on. index: of the stage that draws them, the present one when None."""
+        index = self.stage if index is None else index
+        batches = self._dataset(stage, self.data, stage.steps, self.config.seed * 1000 + index)
         workers = self.config.workers
         extra: dict[str, Any] = {"prefetch_factor": 3, "multiprocessing_context": "forkserver"} if workers else {}
         if workers:
@@ -256,7 +309,9 @@ class Run:
             **extra,
         )
 
-    def _dataset(self, stage: StageConfig, data: TrainData, steps: int, seed: int | None = None) -> SceneBatches:
+    def _dataset(
+        self, stage: StageConfig, data: TrainData, steps: int, seed: int, *, everything: bool = False
+    ) -> SceneBatches:
         return SceneBatches(
             self.config.model,
             stage.data,
@@ -265,10 +320,10 @@ class Run:
             data.bank_for(stage),
             batch_size=stage.batch_size,
             steps=steps,
-            seed=(self.config.seed * 1000 + self.stage) if seed is None else seed,
+            seed=seed,
             rank=distributed.rank(),
             world=distributed.world_size(),
-            where_only=stage.kind != "align" and seed is None,
+            where_only=stage.kind != "align" and not everything,
         )
 
     @torch.inference_mode()
@@ -279,7 +334,7 @@ class Run:
             model = build(self.config.model).to(self.device)
             self.average.copy_to(model)
         model.eval()
-        dataset = self._dataset(stage, data, batches, seed=4242)
+        dataset = self._dataset(stage, data, batches, 4242, everything=True)
         errors, found = [], []
         for k in range(batches):
             batch = _to(dataset[k], self.device)
@@ -321,8 +376,14 @@ _AFTER_CONVOLUTIONS = (
 )  # fmt: skip
 
 
+#: What a "read" stage trains: all of the text encoder but its last word on what is heard.
+_READS_WHERE = ("text.queries", "text.layers.", "text.where.")
+
+
 def _learns(stage: StageConfig, name: str) -> bool:
     """Whether a stage trains the parameter of that name."""
+    if stage.kind == "read":
+        return name.startswith(_READS_WHERE)
     if stage.kind == "recall":
         return name.startswith(_AFTER_CONVOLUTIONS)
     return stage.kind == "align" or not name.startswith(("semantic.", "text."))
