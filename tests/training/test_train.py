@@ -101,6 +101,23 @@ def test_a_finished_run_is_only_read(
     assert all(torch.equal(v, whole[1][k]) for k, v in weights(model).items())
 
 
+def test_blended_weights_lie_between_those_before_and_those_learned(anechoic: TrainData, tmp_path: Path) -> None:
+    place = dataclasses.replace(short().stages[0], blend=1.0)
+    torch.manual_seed(0)
+    before = {k: v.clone() for k, v in own_state(build(short().model)).items()}
+    made = {}
+    for share in (1.0, 0.25):
+        config = short(stages=(dataclasses.replace(place, blend=share),))
+        made[share] = weights(train.train(config, anechoic, tmp_path / str(share), console=QUIET))
+    for name, learned in made[1.0].items():
+        if learned.is_floating_point():
+            torch.testing.assert_close(made[0.25][name], before[name].lerp(learned, 0.25))
+    with pytest.raises(Stopped):
+        train.train(config, anechoic, tmp_path / "killed", stop_after=2, console=QUIET)
+    again = weights(train.train(config, anechoic, tmp_path / "killed", console=QUIET))
+    assert all(torch.equal(v, again[k]) for k, v in made[0.25].items())
+
+
 def test_the_seed_decides(whole: tuple[Path, dict[str, Tensor]], anechoic: TrainData, tmp_path: Path) -> None:
     firsts = [lines(whole[0])[0]]
     for name, seed in (("same", 0), ("other", 1)):

@@ -47,6 +47,9 @@ class StageConfig:
     scenes: int = 0  # "recall" and "read" only
     reading: ReadingConfig = field(default_factory=ReadingConfig)  # "read" only: what its captions say
     kept: float = 10.0  # "read" only: weight of what captions say of the sound itself, which is to stay as it was
+    # how far to go from the weights before the stage to those it learned: half-way a model keeps more of what it knew of
+    # other sounds than at either end (Wortsman et al. 2022, arXiv:2109.01903)
+    blend: float = 1.0
     all_negatives: bool = False  # True: the paper's loss, other captions that are true as well count as wrong
 
 
@@ -130,11 +133,11 @@ def elsa_small_where() -> TrainConfig:
         _TUNE_DATA, seconds=4.0, spatial_share=1.0, caption_mix=(0.0, 1.0, 0.0), second_share=0.3
     )
     stages = (
-        StageConfig("place", 900, 48, 1e-3, data, warmup_steps=20, regression=2.0, balanced=True),
+        StageConfig("place", 900, 48, 1e-3, data, warmup_steps=20, regression=2.0, balanced=True, blend=0.5),
         StageConfig(
-            "recall", 4000, 256, 1e-3, data, weight_decay=0.02, regression=2.0, words=1.0, balanced=True, scenes=40_000
+            "recall", 3000, 256, 1e-3, data, weight_decay=0.02, regression=2.0, words=1.0, balanced=True, scenes=32_000
         ),
-        StageConfig("read", 1500, 64, 5e-4, data, words=2.0, balanced=True, scenes=40_000),
+        StageConfig("read", 1500, 64, 5e-4, data, words=2.0, balanced=True, scenes=32_000),
     )
     return TrainConfig(
         name="elsa-small-where",

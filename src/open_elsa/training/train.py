@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from open_elsa.errors import TrainingError
+from open_elsa.model.checkpoints import own_state
 from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
 from open_elsa.model.text_minilm import MiniLMTextEncoder
 from open_elsa.scenes.bank import RoomBank
@@ -150,6 +151,7 @@ class Run:
             state.load(self.resumed, self.model, self.average, optimizer)
         self.resumed = None
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        before = self._at_start(self._weights()) if stage.blend < 1 else None
         saved = started = time.monotonic()
         first = self.step
         with _Log(self.out, self.total, enabled=distributed.rank() == 0) as log:
@@ -166,6 +168,8 @@ class Run:
                 if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
                     self._save(optimizer)
                     saved = time.monotonic()
+            if before is not None:
+                self._blend(stage.blend, before)
             if self.validation is not None:
                 log.write(self.total, {"stage": stage.kind, **self._validate(stage, self.validation)})
         self.stage, self.step = index + 1, 0
@@ -280,17 +284,36 @@ class Run:
         return index
 
     def _taught(self) -> MiniLMTextEncoder:
-        """The text encoder as it was before the reading stage, kept beside the scenes for a run that is killed."""
+        """The text encoder as it was before the reading stage."""
         if self.teacher is None:
-            path = self.out / "remembered" / f"stage{self.stage + 1}-text.safetensors"
             now = _small(self.model).text
-            own = {k: v.detach().clone().cpu() for k, v in now.state_dict().items() if not k.startswith("backbone.")}
-            if self.step == 0 and distributed.rank() == 0:
-                write_whole(path, lambda file: save_file(own, file))
-            distributed.wait()
+            own = {k: v for k, v in now.state_dict().items() if not k.startswith("backbone.")}
             self.teacher = copy.deepcopy(now).eval().requires_grad_(False)
-            self.teacher.load_state_dict(load_file(path), strict=False)
+            self.teacher.load_state_dict(self._at_start(own), strict=False)
         return self.teacher
+
+    def _at_start(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors as they were at the stage's first step: kept in a file for a run that is killed and goes on."""
+        path = self.out / "stage_starts" / f"stage{self.stage + 1}.safetensors"
+        if self.step == 0 and distributed.rank() == 0:
+            path.parent.mkdir(exist_ok=True)
+            copies = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+            write_whole(path, lambda file: save_file(copies, file))
+        distributed.wait()
+        return load_file(path, device=str(self.device))
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The weights that a stage ends with: averaged where they are."""
+        return own_state(self.model) if self.average is None else self.average.values
+
+    @torch.no_grad()
+    def _blend(self, share: float, before: dict[str, Tensor]) -> None:
+        """Go back part of the way to the weights from before the stage (see `StageConfig.blend`)."""
+        learned = self._weights()
+        blended = {k: before[k].lerp(v, share) if v.is_floating_point() else v.clone() for k, v in learned.items()}
+        self.model.load_state_dict(blended, strict=False)
+        if self.average is not None:
+            self.average.values.update(blended)
 
     def _batches(self, stage: StageConfig, first: int, index: int | None = None) -> Iterator[Batch]:
         """Batches of scenes from one step on. index: of the stage that draws them, the present one when None."""
