@@ -92,8 +92,9 @@ def test_another_model_and_useless_parts_are_refused(finished: Path, tmp_path: P
 def test_the_recipes_that_go_on_take_the_shipped_model() -> None:
     whole, tune, where = (recipe(f"elsa-small{end}") for end in ("", "-tune", "-where"))
     assert where.model == tune.model == whole.model == checkpoints.read_config(checkpoints.find(None))
-    assert whole.stages[-len(tune.stages) :] == tune.stages
-    assert dataclasses.replace(whole, name=tune.name, stages=tune.stages) == tune
+    assert whole.stages[-len(where.stages) :] == where.stages
+    assert dataclasses.replace(whole, name=where.name, stages=where.stages) == where
+    assert whole.stages[-len(where.stages) - 1] == tune.stages[-1]
     starts.give_weights(build(where.model), checkpoints.find(None), None, None)
 
 

@@ -36,8 +36,8 @@ CREDITS = (
     "text backbone all-MiniLM-L6-v2 (Apache-2.0), frozen, installed from its own package",
 )
 LIMITS = (
-    "One static source at a time; two overlapping sounds are averaged.",
-    "Trained in simulated shoebox rooms, with sources alike to all sides: no diffraction, no coupled rooms.",
+    "One direction at a time: of two overlapping sounds it gives the louder one's, and sometimes one in between.",
+    "Trained in simulated shoebox rooms: no diffraction, no coupled rooms.",
     "Room words need a sound with pauses or an ending: steady noise hides the reverberation.",
     "The vocabulary is that of a few thousand clips; rare sounds may be mistaken for common ones.",
 )
