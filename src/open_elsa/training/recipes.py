@@ -47,8 +47,8 @@ class StageConfig:
     scenes: int = 0  # "recall" and "read" only
     reading: ReadingConfig = field(default_factory=ReadingConfig)  # "read" only: what its captions say
     kept: float = 10.0  # "read" only: weight of what captions say of the sound itself, which is to stay as it was
-    # how far to go from the weights before the stage to those it learned: half-way a model keeps more of what it knew of
-    # other sounds than at either end (Wortsman et al. 2022, arXiv:2109.01903)
+    # how far to go from the weights before the stage to those it learned: half-way a model keeps more of what it knew
+    # of other sounds than at either end (Wortsman et al. 2022, arXiv:2109.01903)
     blend: float = 1.0
     all_negatives: bool = False  # True: the paper's loss, other captions that are true as well count as wrong
 
@@ -88,10 +88,10 @@ _TUNE_DATA = dataclasses.replace(
 
 
 def elsa_small() -> TrainConfig:
-    """The recipe of the shipped checkpoint, from nothing to its end: its last stages are those of the next two recipes.
+    """The recipe of the shipped checkpoint, from nothing to its end: last come the stages of the next two recipes.
 
-    The shipped weights themselves came of a sitting for each: what precedes `elsa_small_where` they heard in 4,000 rooms
-    of omnidirectional sources.
+    The shipped weights themselves came of a sitting for each: what precedes `elsa_small_where` they heard in 4,000
+    rooms of omnidirectional sources.
     """
     data = _SMALL_DATA
     place = dataclasses.replace(data, spatial_share=1.0)
