@@ -102,16 +102,19 @@ def test_a_finished_run_is_only_read(
 
 
 def test_blended_weights_lie_between_those_before_and_those_learned(anechoic: TrainData, tmp_path: Path) -> None:
-    place = dataclasses.replace(short().stages[0], blend=1.0)
+    place, align, _ = short().stages
     torch.manual_seed(0)
     before = {k: v.clone() for k, v in own_state(build(short().model)).items()}
-    made = {}
-    for share in (1.0, 0.25):
-        config = short(stages=(dataclasses.replace(place, blend=share),))
-        made[share] = weights(train.train(config, anechoic, tmp_path / str(share), console=QUIET))
-    for name, learned in made[1.0].items():
-        if learned.is_floating_point():
-            torch.testing.assert_close(made[0.25][name], before[name].lerp(learned, 0.25))
+    for stages in ((place,), (place, align)):
+        made = {}
+        for share in (1.0, 0.25):
+            last = dataclasses.replace(stages[-1], blend=share, blend_over=len(stages))
+            config = short(stages=(*stages[:-1], last))
+            made[share] = weights(train.train(config, anechoic, tmp_path / f"{len(stages)}-{share}", console=QUIET))
+        for name, learned in made[1.0].items():
+            if learned.is_floating_point():
+                share = 1.0 if name.startswith("text.") else 0.25
+                torch.testing.assert_close(made[0.25][name], before[name].lerp(learned, share))
     with pytest.raises(Stopped):
         train.train(config, anechoic, tmp_path / "killed", stop_after=2, console=QUIET)
     again = weights(train.train(config, anechoic, tmp_path / "killed", console=QUIET))

@@ -49,7 +49,9 @@ class StageConfig:
     kept: float = 10.0  # "read" only: weight of what captions say of the sound itself, which is to stay as it was
     # how far to go from the weights before the stage to those it learned: half-way a model keeps more of what it knew
     # of other sounds than at either end (Wortsman et al. 2022, arXiv:2109.01903)
+    # What captions mean is as the stage learned it
     blend: float = 1.0
+    blend_over: int = 1  # so many stages back "before" is, this one included
     all_negatives: bool = False  # True: the paper's loss, other captions that are true as well count as wrong
 
 
@@ -141,7 +143,7 @@ def elsa_small_where() -> TrainConfig:
         StageConfig(
             "recall", 3000, 256, 1e-3, data, weight_decay=0.02, regression=2.0, words=1.0, balanced=True, scenes=32_000
         ),
-        StageConfig("read", 1500, 64, 5e-4, data, words=2.0, balanced=True, scenes=32_000),
+        StageConfig("read", 1500, 64, 5e-4, data, words=2.0, balanced=True, scenes=32_000, blend=0.7, blend_over=3),
     )
     return TrainConfig(
         name="elsa-small-where",

@@ -151,7 +151,7 @@ class Run:
             state.load(self.resumed, self.model, self.average, optimizer)
         self.resumed = None
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        before = self._at_start(self._weights()) if stage.blend < 1 else None
+        self._keep_for_blends()
         saved = started = time.monotonic()
         first = self.step
         with _Log(self.out, self.total, enabled=distributed.rank() == 0) as log:
@@ -168,8 +168,8 @@ class Run:
                 if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
                     self._save(optimizer)
                     saved = time.monotonic()
-            if before is not None:
-                self._blend(stage.blend, before)
+            if stage.blend < 1:
+                self._blend(stage)
             if self.validation is not None:
                 log.write(self.total, {"stage": stage.kind, **self._validate(stage, self.validation)})
         self.stage, self.step = index + 1, 0
@@ -289,12 +289,12 @@ class Run:
             now = _small(self.model).text
             own = {k: v for k, v in now.state_dict().items() if not k.startswith("backbone.")}
             self.teacher = copy.deepcopy(now).eval().requires_grad_(False)
-            self.teacher.load_state_dict(self._at_start(own), strict=False)
+            self.teacher.load_state_dict(self._at_start("text", own), strict=False)
         return self.teacher
 
-    def _at_start(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _at_start(self, name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Tensors as they were at the stage's first step: kept in a file for a run that is killed and goes on."""
-        path = self.out / "stage_starts" / f"stage{self.stage + 1}.safetensors"
+        path = self._start_file(self.stage, name)
         if self.step == 0 and distributed.rank() == 0:
             path.parent.mkdir(exist_ok=True)
             copies = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
@@ -302,15 +302,26 @@ class Run:
         distributed.wait()
         return load_file(path, device=str(self.device))
 
+    def _start_file(self, stage: int, name: str) -> Path:
+        return self.out / "stage_starts" / f"stage{stage + 1}-{name}.safetensors"
+
+    def _keep_for_blends(self) -> None:
+        """Keep the weights from before this stage where it, or a later one, will go back part of the way to them."""
+        if any(s.blend < 1 and k - s.blend_over + 1 == self.stage for k, s in enumerate(self.config.stages)):
+            self._at_start("weights", self._weights())
+
     def _weights(self) -> dict[str, Tensor]:
         """The weights that a stage ends with: averaged where they are."""
         return own_state(self.model) if self.average is None else self.average.values
 
     @torch.no_grad()
-    def _blend(self, share: float, before: dict[str, Tensor]) -> None:
-        """Go back part of the way to the weights from before the stage (see `StageConfig.blend`)."""
-        learned = self._weights()
-        blended = {k: before[k].lerp(v, share) if v.is_floating_point() else v.clone() for k, v in learned.items()}
+    def _blend(self, stage: StageConfig) -> None:
+        """Go back part of the way to the weights from before a stage (see `StageConfig.blend`)."""
+        before = load_file(self._start_file(self.stage - stage.blend_over + 1, "weights"), device=str(self.device))
+        blended = {
+            k: before[k].lerp(v, stage.blend) if v.is_floating_point() and not k.startswith("text.") else v.clone()
+            for k, v in self._weights().items()
+        }
         self.model.load_state_dict(blended, strict=False)
         if self.average is not None:
             self.average.values.update(blended)
