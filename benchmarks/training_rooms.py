@@ -42,8 +42,9 @@ from open_elsa.scenes.scene import Clip
 from open_elsa.sound.audio import Sound, to_rate
 from open_elsa.sound.foa import angular_error_deg, unit_vector
 from open_elsa.training.clip_store import build_store
+from open_elsa.training.examples import TrainData
 from open_elsa.training.recipes import TrainConfig, recipe
-from open_elsa.training.train import TrainData, train
+from open_elsa.training.train import train
 
 #: What a model is called here by the rooms that it learned in, and the simulator that made them.
 ARMS = {"ours": OURS, "images": IMAGES}

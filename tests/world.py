@@ -15,7 +15,7 @@ from open_elsa.corpora import load
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.sound import audio, foa
 from open_elsa.training.clip_store import build_store
-from open_elsa.training.train import TrainData
+from open_elsa.training.examples import TrainData
 
 RATE = 32000
 Signal = NDArray[np.float64]

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from world import anechoic_world, make_world
 
-from open_elsa.training.train import TrainData
+from open_elsa.training.examples import TrainData
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ from open_elsa.training import train
 from open_elsa.training.ablations import ABLATIONS, ablation, base
 from open_elsa.training.augment import AugmentConfig, random_rotation
 from open_elsa.training.data import DataConfig, SceneBatches, cut_after_direct
+from open_elsa.training.examples import TrainData
 from open_elsa.training.recipes import TrainConfig
-from open_elsa.training.train import TrainData
 
 #: Every field in which an ablation differs from the base, stages by number; a stage that is left out is "gone".
 CHANGES: dict[str, dict[str, Any]] = {

@@ -25,8 +25,8 @@ from open_elsa.training.caption_fit import FitConfig, Pairs, fit, noisy
 from open_elsa.training.caption_session import CaptionRecipe, train_captions
 from open_elsa.training.caption_table import CaptionTable, embed_scenes, write_captions
 from open_elsa.training.data import DataConfig, SceneBatches
+from open_elsa.training.examples import TrainData
 from open_elsa.training.recipes import elsa_tiny
-from open_elsa.training.train import TrainData
 from open_elsa.using.embedder import load
 
 DATA = DataConfig(seconds=0.5, spatial_share=0.5)

@@ -27,8 +27,8 @@ from open_elsa.training.data import (
     _with_second,
     facts_of,
 )
+from open_elsa.training.examples import TrainData
 from open_elsa.training.losses import describes
-from open_elsa.training.train import TrainData
 
 #: Six examples of seed 3, each weighed by fixed random numbers.
 HEARD = (-8.092372, 0.911437, -30.292843, -3.453285, 83.383025, 100.363046)

@@ -19,10 +19,11 @@ from open_elsa.scenes.attributes import ATTRIBUTES, EIGHT
 from open_elsa.scenes.telling import Heard, read, tell
 from open_elsa.training import objectives, train
 from open_elsa.training.data import TARGET_COLUMNS
+from open_elsa.training.examples import TrainData
 from open_elsa.training.reading import NUMBERS, Reading, ReadingConfig, Readings, limits_of, within, words_of
 from open_elsa.training.recipes import StageConfig, elsa_tiny
 from open_elsa.training.remembered import Remembered
-from open_elsa.training.train import Stopped, TrainData
+from open_elsa.training.train import Stopped
 
 QUIET = Console(file=io.StringIO())
 WHERE = dataclasses.replace(elsa_tiny().stages[1].data, seconds=0.6, spatial_share=1.0, caption_mix=(0.0, 1.0, 0.0))

@@ -17,8 +17,8 @@ from open_elsa.model.config import elsa_base
 from open_elsa.model.elsa import ElsaSmall, build
 from open_elsa.training import objectives, remembered, train
 from open_elsa.training.data import Batch, SceneBatches
+from open_elsa.training.examples import StageExamples, TrainData
 from open_elsa.training.recipes import StageConfig, elsa_tiny
-from open_elsa.training.train import TrainData
 
 DATA = dataclasses.replace(elsa_tiny().stages[1].data, seconds=0.6, spatial_share=1.0, caption_mix=(0.0, 1.0, 0.0))
 
@@ -128,8 +128,8 @@ def _with(config: object, weights: dict[str, torch.Tensor]) -> ElsaSmall:
 
 def test_a_model_without_such_convolutions_is_refused(anechoic: TrainData, tmp_path: Path) -> None:
     stage = StageConfig("recall", 2, 8, 3e-3, DATA, scenes=16)
-    run = train.Run(dataclasses.replace(elsa_tiny(), stages=(stage,)), anechoic, tmp_path, None, Console(quiet=True))
-    run.model = torch.nn.Linear(1, 1)  # type: ignore[assignment]
-    run.model.config = elsa_base()
+    config = dataclasses.replace(elsa_tiny(), stages=(stage,))
+    model = torch.nn.Linear(1, 1)
+    model.config = elsa_base()  # type: ignore[assignment]
     with pytest.raises(TrainingError, match="elsa-base has no convolutions to be kept"):
-        next(run._recalled(stage, 0))
+        next(StageExamples(config, anechoic, tmp_path, Console(quiet=True)).of(0, model, 0))  # type: ignore[arg-type]

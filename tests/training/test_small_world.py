@@ -14,9 +14,10 @@ from world import RATE, SOUNDS
 from open_elsa.model.elsa import Elsa, ElsaOutput
 from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.training.data import Batch, SceneBatches
+from open_elsa.training.examples import TrainData
 from open_elsa.training.losses import describes
 from open_elsa.training.recipes import elsa_tiny
-from open_elsa.training.train import TrainData, train
+from open_elsa.training.train import train
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,9 @@ from open_elsa.model.card import ModelCard
 from open_elsa.model.config import elsa_tiny
 from open_elsa.model.elsa import build
 from open_elsa.training import starts, train
+from open_elsa.training.examples import TrainData
 from open_elsa.training.recipes import recipe
-from open_elsa.training.train import Stopped, TrainData
+from open_elsa.training.train import Stopped
 from tests.training.test_train import short
 
 QUIET = Console(file=io.StringIO())

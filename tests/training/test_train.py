@@ -18,8 +18,9 @@ from open_elsa.errors import TrainingError
 from open_elsa.model.checkpoints import own_state
 from open_elsa.model.elsa import Elsa, build
 from open_elsa.training import losses, state, train
+from open_elsa.training.examples import TrainData
 from open_elsa.training.recipes import StageConfig, TrainConfig, elsa_tiny
-from open_elsa.training.train import Stopped, TrainData
+from open_elsa.training.train import Stopped
 
 QUIET = Console(file=io.StringIO())
 

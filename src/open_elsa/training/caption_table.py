@@ -25,7 +25,7 @@ from open_elsa.scenes.scene import Clip, SpatialWords
 from open_elsa.scenes.scene_files import WORDS, remove_leftovers, write_text, write_whole
 from open_elsa.training.clip_store import ClipStore
 from open_elsa.training.data import DataConfig, SceneBatches
-from open_elsa.training.train import WORKER_ENVIRONMENT
+from open_elsa.training.examples import WORKER_ENVIRONMENT
 
 #: Scenes a file of the table: what is lost when the work is interrupted.
 PART = 250

@@ -25,8 +25,9 @@ from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import write_whole
 from open_elsa.training import distributed, state
 from open_elsa.training.clip_store import build_store
+from open_elsa.training.examples import TrainData
 from open_elsa.training.recipes import TrainConfig
-from open_elsa.training.train import TrainData, train
+from open_elsa.training.train import train
 
 TAGGER = Path("weights") / "mn04_as_mAP_432.pt"
 TRAINING_LIST, LEFT_OUT_LIST = "training_data.csv", "left_out.csv"

@@ -6,10 +6,7 @@ import copy
 import dataclasses
 import json
 import math
-import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,52 +15,20 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from open_elsa.errors import TrainingError
 from open_elsa.model.checkpoints import own_state
-from open_elsa.model.elsa import Elsa, ElsaSmall, Features, build
+from open_elsa.model.elsa import Elsa, Features, build
 from open_elsa.model.text_minilm import MiniLMTextEncoder
-from open_elsa.scenes.bank import RoomBank
-from open_elsa.scenes.memory import keep_memory
-from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import write_whole
 from open_elsa.training import distributed, losses, starts, state
-from open_elsa.training.clip_store import ClipStore
-from open_elsa.training.data import Batch, SceneBatches
+from open_elsa.training.data import Batch
+from open_elsa.training.examples import StageExamples, TrainData, small
 from open_elsa.training.lamb import Lamb
 from open_elsa.training.objectives import align_losses, place_losses, read_losses, recall_losses
-from open_elsa.training.reading import Reading, Readings, where_of
+from open_elsa.training.reading import Reading
 from open_elsa.training.recipes import StageConfig, TrainConfig
-from open_elsa.training.remembered import Remembered, order, remember
-
-#: For data workers: one thread each, as BLAS threads that wait for a busy core cost three times the work they save.
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
-
-
-@dataclass(frozen=True)
-class TrainData:
-    """What a run learns from: clips with their decoded samples, a bank of drawn rooms, and one whose word classes are
-    equally frequent; of the two banks those that its stages ask for."""
-
-    clips: Sequence[Clip]
-    store: ClipStore
-    bank: RoomBank | None
-    balanced: RoomBank | None = None
-
-    def bank_for(self, stage: StageConfig) -> RoomBank:
-        """The bank that a stage draws from; TrainingError where it is not there."""
-        bank = self.balanced if stage.balanced else self.bank
-        if bank is None:
-            kind = "balanced bank" if stage.balanced else "bank as rooms are drawn"
-            raise TrainingError(
-                f"this stage trains in a {kind} and was given none; make one with balanced={stage.balanced}"
-            )
-        return bank
+from open_elsa.training.remembered import Remembered
 
 
 class Stopped(Exception):
@@ -115,6 +80,7 @@ class Run:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.average: state.Average | None = None
         self.resumed: Path | None = None
+        self.examples = StageExamples(config, data, out, self.console)
         self.teacher: MiniLMTextEncoder | None = None  # of a reading stage
 
     @property
@@ -155,7 +121,7 @@ class Run:
         saved = started = time.monotonic()
         first = self.step
         with _Log(self.out, self.total, enabled=distributed.rank() == 0) as log:
-            for batch in self._examples(stage, first):
+            for batch in self.examples.of(index, self.model, first):
                 metrics = self._update(stage, batch, optimizer, parameters)
                 self.step += 1
                 self.total += 1
@@ -213,11 +179,11 @@ class Run:
 
     def _losses(self, stage: StageConfig, batch: Batch | Remembered | Reading) -> dict[str, Tensor]:
         if isinstance(batch, Remembered):
-            return recall_losses(_small(self.model), stage, Remembered(*(part.to(self.device) for part in batch)))
+            return recall_losses(small(self.model), stage, Remembered(*(part.to(self.device) for part in batch)))
         if isinstance(batch, Reading):
             parts: dict[str, Any] = {k: v.to(self.device) for k, v in batch._asdict().items() if isinstance(v, Tensor)}
             there = batch._replace(**parts, means=[mean.to(self.device) for mean in batch.means])
-            return read_losses(_small(self.model), stage, there, self._taught())
+            return read_losses(small(self.model), stage, there, self._taught())
         batch = _to(batch, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16 and computes_bf16(self.device)):
             if stage.kind == "place":
@@ -238,55 +204,10 @@ class Run:
         ]
         return Lamb(rows, lr=stage.lr) if stage.optimizer == "lamb" else torch.optim.AdamW(rows, lr=stage.lr)
 
-    def _examples(self, stage: StageConfig, first: int) -> Iterator[Batch | Remembered | Reading]:
-        """The batches of a stage from one step on."""
-        if stage.kind == "recall":
-            return self._recalled(stage, first)
-        return self._read(stage, first) if stage.kind == "read" else self._batches(stage, first)
-
-    def _recalled(self, stage: StageConfig, first: int) -> Iterator[Remembered]:
-        """Batches of scenes that are heard here, before the first step, or were by a run that was killed."""
-        known = self._remembered(stage)
-        share, seed = stage.batch_size // distributed.world_size(), self.config.seed * 1000 + self.stage
-        for step in range(first, stage.steps):
-            yield known.rows(order(len(known.facts), share, step, seed))
-
-    def _read(self, stage: StageConfig, first: int) -> Iterator[Reading]:
-        """Batches of captions of such scenes."""
-        known, ranks = self._remembered(stage), distributed.world_size()
-        seed = (self.config.seed * 1000 + self.stage) * ranks + distributed.rank()
-        where = where_of(_small(self.model), known).clone()
-        captions = Readings(
-            known, where, self.data.clips, stage.reading, batch_size=stage.batch_size // ranks, seed=seed
-        )
-        yield from (captions.batch(step) for step in range(first, stage.steps))
-
-    def _remembered(self, stage: StageConfig) -> Remembered:
-        """The scenes of a stage, of an earlier one that heard the same where there is one just before."""
-        index, ranks = self._heard_in(stage), distributed.world_size()
-        hearing = dataclasses.replace(stage, batch_size=HEARD_AT_ONCE, steps=-(-stage.scenes // HEARD_AT_ONCE))
-        return remember(
-            _small(self.model),
-            lambda start: self._batches(hearing, start, index),
-            stage.scenes // ranks,
-            HEARD_AT_ONCE // ranks,
-            self.out / "remembered" / f"stage{index + 1}-rank{distributed.rank()}",
-            progress=lambda done, total: self.console.print(f"hearing {done}/{total}"),
-        )
-
-    def _heard_in(self, stage: StageConfig) -> int:
-        """The number of the stage whose scenes these are: neither recalling nor reading changes what is heard."""
-        index, asked = self.stage, (stage.data, stage.balanced, stage.scenes)
-        for earlier in reversed(self.config.stages[: self.stage]):
-            if earlier.kind not in ("recall", "read") or (earlier.data, earlier.balanced, earlier.scenes) != asked:
-                break
-            index -= 1
-        return index
-
     def _taught(self) -> MiniLMTextEncoder:
         """The text encoder as it was before the reading stage."""
         if self.teacher is None:
-            now = _small(self.model).text
+            now = small(self.model).text
             own = {k: v for k, v in now.state_dict().items() if not k.startswith("backbone.")}
             self.teacher = copy.deepcopy(now).eval().requires_grad_(False)
             self.teacher.load_state_dict(self._at_start("text", own), strict=False)
@@ -326,40 +247,6 @@ class Run:
         if self.average is not None:
             self.average.values.update(blended)
 
-    def _batches(self, stage: StageConfig, first: int, index: int | None = None) -> Iterator[Batch]:
-        """Batches of scenes from one step on. index: of the stage that draws them, the present one when None."""
-        index = self.stage if index is None else index
-        batches = self._dataset(stage, self.data, stage.steps, self.config.seed * 1000 + index)
-        workers = self.config.workers
-        extra: dict[str, Any] = {"prefetch_factor": 3, "multiprocessing_context": "forkserver"} if workers else {}
-        if workers:
-            os.environ.update(WORKER_ENVIRONMENT)  # read by the workers when they start
-        yield from DataLoader(
-            batches,
-            batch_size=None,
-            sampler=range(first, stage.steps),
-            num_workers=workers,
-            worker_init_fn=_start_worker,
-            **extra,
-        )
-
-    def _dataset(
-        self, stage: StageConfig, data: TrainData, steps: int, seed: int, *, everything: bool = False
-    ) -> SceneBatches:
-        return SceneBatches(
-            self.config.model,
-            stage.data,
-            data.clips,
-            data.store,
-            data.bank_for(stage),
-            batch_size=stage.batch_size,
-            steps=steps,
-            seed=seed,
-            rank=distributed.rank(),
-            world=distributed.world_size(),
-            where_only=stage.kind != "align" and not everything,
-        )
-
     @torch.inference_mode()
     def _validate(self, stage: StageConfig, data: TrainData, batches: int = 6) -> dict[str, float]:
         """Direction error and in-batch retrieval on clips and rooms that are not trained on, with averaged weights."""
@@ -368,7 +255,7 @@ class Run:
             model = build(self.config.model).to(self.device)
             self.average.copy_to(model)
         model.eval()
-        dataset = self._dataset(stage, data, batches, 4242, everything=True)
+        dataset = self.examples.dataset(stage, data, batches, 4242, everything=True)
         errors, found = [], []
         for k in range(batches):
             batch = _to(dataset[k], self.device)
@@ -402,9 +289,7 @@ class Run:
             self.console.print(f"{where}  {parts}  {seconds:.2f} s/step  {left:.0f} min left")
 
 
-#: Scenes that are heard at once before a "recall" stage.
-HEARD_AT_ONCE = 48
-#: What such a stage trains: all that comes after the convolutions, and neither the words' prototypes nor the captions.
+#: What a "recall" stage trains: all that comes after the convolutions, neither the words' prototypes nor the captions.
 _AFTER_CONVOLUTIONS = (
     "spatial.out.", "spatial.comb.", "votes.", "steer.", "room.", "spread.", "bands.", "where.", "where_said.",
 )  # fmt: skip
@@ -423,12 +308,6 @@ def _learns(stage: StageConfig, name: str) -> bool:
     return stage.kind == "align" or not name.startswith(("semantic.", "text."))
 
 
-def _small(model: Elsa) -> ElsaSmall:
-    if not isinstance(model, ElsaSmall):
-        raise TrainingError(f"{model.config.name} has no convolutions to be kept as they are: leave recall stages out")
-    return model
-
-
 def _schedule(stage: StageConfig, step: int) -> float:
     warm = min(1.0, (step + 1) / max(1, stage.warmup_steps))
     if stage.schedule == "constant":
@@ -445,11 +324,6 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 def computes_bf16(device: torch.device) -> bool:
     """Whether the machine has instructions for bf16: a CPU that only imitates it takes ten times as long as float32."""
     return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-def _start_worker(_: int) -> None:
-    torch.set_num_threads(1)
-    keep_memory()
 
 
 class _Log:
