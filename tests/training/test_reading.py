@@ -56,6 +56,8 @@ def test_a_batch_is_a_function_of_seed_and_step(anechoic: TrainData) -> None:
     assert first.batch(1).texts == again.batch(1).texts
     assert torch.equal(first.batch(1).limits, again.batch(1).limits)
     assert readings(anechoic, seed=1).batch(1).texts != first.batch(1).texts
+    named = readings(anechoic, nothing=1.0)  # of the sound alone, whatever the scene
+    assert named.batch(0).texts != named.batch(1).texts
 
 
 def test_every_caption_is_true_of_its_scene_and_untrue_of_most(anechoic: TrainData) -> None:
