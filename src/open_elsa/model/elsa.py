@@ -231,8 +231,7 @@ class ElsaSmall(Elsa):
 
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "b d"]:
         """Embed captions: (b, embedding_dim), unit."""
-        what, where = self.text(texts)
-        return nn.functional.normalize(torch.cat([what, where], 1).float(), dim=-1)
+        return whole(*self.text(texts))
 
     def place(self, features: Features) -> Place:
         """What the spatial encoder says: the outputs of stage 1."""
@@ -366,6 +365,11 @@ def listen(audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"], beam: f
     w = audio[:, 0]
     ahead = torch.einsum("bc,bcn->bn", towards.to(audio.dtype), audio[:, (3, 1, 2)])
     return w + beam * (ahead - towards.square().sum(1, keepdim=True).to(audio.dtype) * w)
+
+
+def whole(what: Float[Tensor, "b w"], where: Float[Tensor, "b v"]) -> Float[Tensor, "b d"]:
+    """The embedding of captions from both readings of elsa-small's text encoder: unit, what before where."""
+    return nn.functional.normalize(torch.cat([what, where], 1).float(), dim=-1)
 
 
 def front_end(config: ElsaConfig) -> SmallFrontEnd | BaseFrontEnd:

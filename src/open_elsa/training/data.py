@@ -20,6 +20,7 @@ from open_elsa.model.config import ElsaConfig
 from open_elsa.model.elsa import BANDS, BaseFrontEnd, Features, SmallFrontEnd, Truth, front_end
 from open_elsa.scenes import attributes, captions, material
 from open_elsa.scenes.bank import RoomBank
+from open_elsa.scenes.drawing import places_by_room
 from open_elsa.scenes.render import render
 from open_elsa.scenes.scene import Clip, SpatialWords
 from open_elsa.sound import foa
@@ -269,9 +270,7 @@ def _arrivals(bank: RoomBank) -> NDArray[np.float64]:
 
 def _neighbours(bank: RoomBank) -> dict[int, list[int]]:
     """Of every response of a bank those of other places in the same room."""
-    rooms: dict[str, list[int]] = {}
-    for index, room in enumerate(bank.table["room_id"].to_pylist()):
-        rooms.setdefault(room, []).append(index)
+    rooms = places_by_room(bank.table.select(["room_id"]).to_pylist())
     return {k: [other for other in places if other != k] for places in rooms.values() for k in places}
 
 

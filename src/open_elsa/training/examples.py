@@ -85,7 +85,7 @@ class StageExamples:
         """Batches of captions of such scenes."""
         stage, known, ranks = self.config.stages[index], self._remembered(index, model), distributed.world_size()
         seed = (self.config.seed * 1000 + index) * ranks + distributed.rank()
-        where = where_of(small(model), known).clone()
+        where = where_of(small(model), known)
         captions = Readings(
             known, where, self.data.clips, stage.reading, batch_size=stage.batch_size // ranks, seed=seed
         )

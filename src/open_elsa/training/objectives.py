@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from open_elsa.model.elsa import BANDS, Elsa, ElsaSmall, Truth
+from open_elsa.model.elsa import BANDS, Elsa, ElsaSmall, Truth, whole
 from open_elsa.model.text_minilm import MiniLMTextEncoder
 from open_elsa.training import losses
 from open_elsa.training.data import Batch, truth_of
@@ -41,9 +41,9 @@ def recall_losses(model: ElsaSmall, stage: StageConfig, scenes: Remembered) -> d
 def read_losses(model: ElsaSmall, stage: StageConfig, batch: Reading, taught: MiniLMTextEncoder) -> dict[str, Tensor]:
     """Captions against the where halves of fixed sounds; what they say of the sound stays as `taught` reads it."""
     tokens = model.text.tokens(batch.texts)
-    text = nn.functional.normalize(torch.cat(model.text.read(tokens), 1).float(), dim=-1)
+    text = whole(*model.text.read(tokens))
     with torch.no_grad():
-        before = nn.functional.normalize(torch.cat(taught.read(tokens), 1).float(), dim=-1)
+        before = whole(*taught.read(tokens))
     placeless = torch.isinf(batch.limits[:, 1:]).all((1, 2)) & (batch.limits[:, 0, 1] >= 180)
     off = (text - before).square()
     off = torch.cat([off[:, : -model.config.where_dim], off[:, -model.config.where_dim :] * placeless[:, None]], 1)

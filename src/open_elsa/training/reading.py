@@ -163,12 +163,11 @@ class Readings:
             for place, k in enumerate(index)
         ]
         limits = np.stack([limits_of(one.facts) for one in told])
-        numbers = torch.from_numpy(self.numbers).float()
         return Reading(
             [one.text for one in told],
             torch.from_numpy(limits).float(),
             self.where[index],
-            numbers[index],
+            torch.from_numpy(self.numbers[index.numpy()]).float(),
             torch.tensor([words_of(one.facts) for one in told]),
             self.means,
         )
@@ -226,7 +225,7 @@ def numbers_of(truth: Truth) -> Numbers:
     return np.concatenate([np.stack([azimuth, elevation], 1), logs.exp().numpy()], 1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def where_of(model: ElsaSmall, scenes: Remembered) -> Tensor:
     """The where half of every remembered scene, (n, where_dim), unit."""
     was_training = model.training

@@ -47,9 +47,8 @@ class StageConfig:
     scenes: int = 0  # "recall" and "read" only
     reading: ReadingConfig = field(default_factory=ReadingConfig)  # "read" only: what its captions say
     kept: float = 10.0  # "read" only: weight of what captions say of the sound itself, which is to stay as it was
-    # how far to go from the weights before the stage to those it learned: half-way a model keeps more of what it knew
-    # of other sounds than at either end (Wortsman et al. 2022, arXiv:2109.01903)
-    # What captions mean is as the stage learned it
+    # how far to go from the weights before the stage to those it learned, the text encoder's aside: half-way a model
+    # keeps more of what it knew of other sounds than at either end (Wortsman et al. 2022, arXiv:2109.01903)
     blend: float = 1.0
     blend_over: int = 1  # so many stages back "before" is, this one included
     all_negatives: bool = False  # True: the paper's loss, other captions that are true as well count as wrong

@@ -210,18 +210,21 @@ class Run:
             now = small(self.model).text
             own = {k: v for k, v in now.state_dict().items() if not k.startswith("backbone.")}
             self.teacher = copy.deepcopy(now).eval().requires_grad_(False)
-            self.teacher.load_state_dict(self._at_start("text", own), strict=False)
+            self._keep_at_start("text", own)
+            self.teacher.load_state_dict(self._from_start(self.stage, "text"), strict=False)
         return self.teacher
 
-    def _at_start(self, name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors as they were at the stage's first step: kept in a file for a run that is killed and goes on."""
+    def _keep_at_start(self, name: str, tensors: dict[str, Tensor]) -> None:
+        """Keep tensors as they are at the stage's first step in a file, for a run that is killed and goes on."""
         path = self._start_file(self.stage, name)
         if self.step == 0 and distributed.rank() == 0:
             path.parent.mkdir(exist_ok=True)
             copies = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
             write_whole(path, lambda file: save_file(copies, file))
         distributed.wait()
-        return load_file(path, device=str(self.device))
+
+    def _from_start(self, stage: int, name: str) -> dict[str, Tensor]:
+        return load_file(self._start_file(stage, name), device=str(self.device))
 
     def _start_file(self, stage: int, name: str) -> Path:
         return self.out / "stage_starts" / f"stage{stage + 1}-{name}.safetensors"
@@ -229,7 +232,7 @@ class Run:
     def _keep_for_blends(self) -> None:
         """Keep the weights from before this stage where it, or a later one, will go back part of the way to them."""
         if any(s.blend < 1 and k - s.blend_over + 1 == self.stage for k, s in enumerate(self.config.stages)):
-            self._at_start("weights", self._weights())
+            self._keep_at_start("weights", self._weights())
 
     def _weights(self) -> dict[str, Tensor]:
         """The weights that a stage ends with: averaged where they are."""
@@ -238,7 +241,7 @@ class Run:
     @torch.no_grad()
     def _blend(self, stage: StageConfig) -> None:
         """Go back part of the way to the weights from before a stage (see `StageConfig.blend`)."""
-        before = load_file(self._start_file(self.stage - stage.blend_over + 1, "weights"), device=str(self.device))
+        before = self._from_start(self.stage - stage.blend_over + 1, "weights")
         blended = {
             k: before[k].lerp(v, stage.blend) if v.is_floating_point() and not k.startswith("text.") else v.clone()
             for k, v in self._weights().items()
