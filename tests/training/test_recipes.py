@@ -48,6 +48,15 @@ def test_shipped_weights_learn_from_free_clips_only() -> None:
     assert elsa_small().freely_licensed_only
 
 
+@pytest.mark.parametrize(
+    "changes", [{"blend": 1.5}, {"blend": -0.1}, {"blend": 0.5, "blend_over": 3}, {"blend_over": 0}]
+)
+def test_a_blend_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
+    place, align = elsa_tiny().stages
+    with pytest.raises(ConfigError, match=r"stage 2 of elsa-tiny blends .* between 1 and 2 stages"):
+        dataclasses.replace(elsa_tiny(), stages=(place, dataclasses.replace(align, **changes)))
+
+
 def test_an_unknown_recipe_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"elsa-huge.*elsa-small"):
         recipe("elsa-huge")

@@ -56,7 +56,10 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole run. Same configuration and data, same weights."""
+    """A whole run. Same configuration and data, same weights.
+
+    Raises ConfigError for a stage that blends with weights from before the run, or by a share outside 0..1.
+    """
 
     name: str
     model: ElsaConfig
@@ -73,6 +76,14 @@ class TrainConfig:
     workers: int = 2
     left_out: tuple[str, ...] = ()  # classes of which no clip and no caption is trained on (corpora/leaving_out.py)
     freely_licensed_only: bool = True  # weights that are shipped may only learn from clips marked trainable
+
+    def __post_init__(self) -> None:
+        for number, stage in enumerate(self.stages, 1):
+            if not (0 <= stage.blend <= 1 and 1 <= stage.blend_over <= number):
+                raise ConfigError(
+                    f"stage {number} of {self.name} blends {stage.blend:g} over {stage.blend_over} stages; give a "
+                    f"share in 0..1 and between 1 and {number} stages"
+                )
 
     def to_json(self) -> str:
         """The resolved configuration as JSON text."""
