@@ -117,3 +117,23 @@ def test_words_are_learned_from_rows_that_state_them() -> None:
     facts = torch.tensor([[9, 1, 0], [9, 2, 3], [9, 0, 0]])
     first = (math.log1p(math.exp(-2.0)) + math.log(2)) / 2
     assert float(losses.words(logits, facts)) == pytest.approx((first + math.log(3)) / 2, abs=1e-6)
+
+
+def test_a_relative_error_by_hand() -> None:
+    said, true = torch.tensor([0.5, 2.0, 3.0, 30.0, 1.0]).log(), torch.tensor([1.0, 1.0, 1.0, 1.0, NAN]).log()
+    known = torch.ones(5, dtype=torch.bool)
+    # half as far is 50 % off, twice as far 100 %; beyond e times it is e - 1 and the logarithm of the rest
+    far = [math.e - 1 + math.log(3.0) - 1, math.e - 1 + math.log(30.0) - 1]
+    assert float(losses.relative(said, true, known)) == pytest.approx((0.5 + 1.0 + sum(far)) / 4, rel=1e-6)
+    assert float(losses.relative(said, true, known & (said < 0))) == pytest.approx(0.5, rel=1e-6)
+
+
+def test_unsure_of_two_distances_it_says_the_smaller() -> None:
+    """The best single answer to "1 m or 3 m, who knows" by relative error is 1 m; by squares of logarithms, 1.7 m."""
+    said = torch.tensor(0.5, requires_grad=True)
+    optimizer = torch.optim.SGD([said], 0.02)
+    for _ in range(200):
+        optimizer.zero_grad()
+        losses.relative(said.expand(2), torch.tensor([1.0, 3.0]).log(), torch.ones(2, dtype=torch.bool)).backward()
+        optimizer.step()
+    assert float(said.detach().exp()) == pytest.approx(1.0, abs=0.05)

@@ -20,7 +20,7 @@ from open_elsa.scenes.telling import Heard, read, tell
 from open_elsa.training import objectives, train
 from open_elsa.training.data import TARGET_COLUMNS
 from open_elsa.training.examples import TrainData
-from open_elsa.training.reading import NUMBERS, Reading, ReadingConfig, Readings, limits_of, within, words_of
+from open_elsa.training.reading import NUMBERS, PLAIN_DEG, Reading, ReadingConfig, Readings, limits_of, within, words_of
 from open_elsa.training.recipes import StageConfig, elsa_tiny
 from open_elsa.training.remembered import Remembered
 from open_elsa.training.train import Stopped
@@ -131,11 +131,18 @@ def test_means_are_of_the_scenes_that_a_word_is_true_of(anechoic: TrainData) -> 
     np.testing.assert_array_equal(near.numpy() > 0, made.numbers[:, 2] < 1.0)
 
 
-def test_what_is_told_in_front_holds_the_papers_sector() -> None:
-    rng = np.random.default_rng(0)
-    told = tell([Heard(None, 30.0)], rng, detail="words")
-    assert limits_of(told.facts)[0].tolist() == [0.0, 35.0]
+def test_a_plain_direction_is_not_said_of_what_is_front_left(anechoic: TrainData) -> None:
+    told = tell([Heard(None, 20.0)], np.random.default_rng(0), detail="words")
+    assert limits_of(told.facts)[0].tolist() == [0.0, PLAIN_DEG]
     assert len(NUMBERS) == 5
+    made = readings(anechoic, nothing=0.0, alone=1.0, everything=0.0, direction=1.0, details=(1.0, 0.0, 0.0, 0.0))
+    said = {
+        (round(float(azimuth) / 90.0) % 4, abs((float(azimuth) + 45.0) % 90.0 - 45.0) > PLAIN_DEG, limits[0, 1].item())
+        for step in range(8)
+        for azimuth, limits in zip(made.batch(step).numbers[:, 0], made.batch(step).limits, strict=True)
+    }
+    assert {half for _, corner, half in said if not corner} == {PLAIN_DEG}
+    assert {half for _, corner, half in said if corner} == {17.5}
 
 
 def config_of(steps: int) -> object:

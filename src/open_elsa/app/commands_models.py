@@ -20,9 +20,9 @@ class Train(Common):
     """Train a model from captioned sounds; the checkpoint is a folder that every other command takes as --model.
 
     PRESET is elsa-small (the shipped model), elsa-small-tune (to go on from it with your sounds), elsa-small-where (to
-    teach a finished one places, and captions of every detail), elsa-small-left-out (ten classes are never heard, to
-    test what of them is known all the same), elsa-tiny (seconds, to try the path) or elsa-base (the paper's, for a
-    cluster; start it with torchrun). Your own data: a folder with
+    teach a finished one places, and captions of every detail), elsa-small-read (the same without training the ears),
+    elsa-small-left-out (ten classes are never heard, to test what of them is known all the same), elsa-tiny (seconds,
+    to try the path) or elsa-base (the paper's, for a cluster; start it with torchrun). Your own data: a folder with
     captions.csv that has the columns path, caption and split (train, val). Interrupted, it goes on where it stopped.
 
     Examples:
@@ -33,8 +33,8 @@ class Train(Common):
     """
 
     preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET")]
-    """Name of a recipe: elsa-small, elsa-small-tune, elsa-small-where, elsa-small-left-out, elsa-tiny,
-    elsa-base."""
+    """Name of a recipe: elsa-small, elsa-small-tune, elsa-small-where, elsa-small-read, elsa-small-left-out,
+    elsa-tiny, elsa-base."""
     data: Path
     """Folder of captioned sounds."""
     out: Path

@@ -85,6 +85,16 @@ def squared(predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:
     return _masked((predicted - torch.where(known, true, predicted.detach())).square(), known)
 
 
+def relative(log_predicted: Tensor, log_true: Tensor, mask: Tensor) -> Tensor:
+    """Relative error |predicted / true - 1| of values given as logarithms, over the entries of `mask` that are known.
+
+    Beyond e times too large it grows with the logarithm alone, so that a few of them don't outweigh all others.
+    """
+    known = mask & torch.isfinite(log_true)
+    off = log_predicted - torch.where(known, log_true, log_predicted.detach())
+    return _masked(torch.expm1(off.clamp(max=1.0)).abs() + (off - 1.0).clamp(min=0.0), known)
+
+
 def angular_error_deg(u: Float[Tensor, "n 3"], v: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
     """Great-circle angle in degrees, atan2(|u x v|, u . v); NaN where a vector is."""
     return torch.rad2deg(torch.atan2(torch.linalg.cross(u, v).norm(dim=-1), (u * v).sum(-1)))

@@ -17,6 +17,8 @@ from open_elsa.training.remembered import Remembered
 
 #: Of the likeness of a caption and the scenes that a word is true of, as `ElsaSmall.where_logits` takes it.
 _SHARPNESS = 10.0
+#: Weight of a relative error against a squared error of logarithms: near the end of training both then pull alike.
+_RELATIVE = 0.5
 
 
 def recall_losses(model: ElsaSmall, stage: StageConfig, scenes: Remembered) -> dict[str, Tensor]:
@@ -31,11 +33,23 @@ def recall_losses(model: ElsaSmall, stage: StageConfig, scenes: Remembered) -> d
     return {
         "contrast": losses.contrastive(audio, scenes.text, model.logit_scale.exp().detach(), facts, scenes.text_facts),
         "direction": stage.regression * losses.direction(said.direction, truth.direction, mask),
-        "room": stage.regression * room.shape[1] * losses.squared(said.room, room, mask[:, None].expand_as(room)),
+        "room": stage.regression * _room_losses(stage, said.room, room),
         "words": stage.words * heard,
         "spread": stage.spread * losses.spread(said.uncertainty_deg, said.direction, truth.direction, mask),
         **_said_bands(stage, said.bands, truth, mask),
     }
+
+
+def _room_losses(stage: StageConfig, said: Tensor, true: Tensor) -> Tensor:
+    """Sum over distance, floor area, T30 and DRR, of which the first three are logarithms."""
+    every = torch.ones_like(true, dtype=torch.bool)
+    if not stage.relative:
+        return true.shape[1] * losses.squared(said, true, every)
+    ratios, level = (
+        losses.relative(said[:, :3], true[:, :3], every[:, :3]),
+        losses.squared(said[:, 3:], true[:, 3:], every[:, 3:]),
+    )
+    return 3 * _RELATIVE * ratios + level
 
 
 def read_losses(model: ElsaSmall, stage: StageConfig, batch: Reading, taught: MiniLMTextEncoder) -> dict[str, Tensor]:

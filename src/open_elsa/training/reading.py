@@ -37,6 +37,9 @@ NUMBERS = ("azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s
 _WORDS = (EIGHT, ELEVATION, DISTANCE, ROOM_SIZE, REVERBERATION)
 #: A stated number is no negative of a sound this many rounding steps off.
 _STEPS_OFF = 1.5
+#: Further from its middle than this, a plain direction ("in front") is not said and counts as untrue, since there
+#: "front left" begins: who knows that word would use it.
+PLAIN_DEG = 90.0 - EIGHT["front left"].bins[0].high
 _AT_ONCE = 512
 
 
@@ -83,7 +86,8 @@ def limits_of(facts: SceneFacts) -> Numbers:
     if source is not None:
         for word in (_direction(source.direction), None if source.clock is None else hour_word(source.clock)):
             if word is not None:
-                limits[0] = _sector(word)
+                centre, half = _sector(word)
+                limits[0] = (centre, min(half, PLAIN_DEG))
         if source.azimuth_deg is not None:
             limits[0] = (source.azimuth_deg, _STEPS_OFF * DEGREES.step(source.azimuth_deg))
         limits[1] = _range(ELEVATION, source.elevation, DEGREES, source.elevation_deg)
@@ -198,12 +202,15 @@ class Readings:
 
     def _write(self, what: str | None, said: Numbers, rng: np.random.Generator) -> Told:
         azimuth, elevation, distance, area, t30 = (None if math.isnan(x) else float(x) for x in said)
+        detail = DETAILS[int(rng.choice(len(DETAILS), p=self.config.details))]
+        if detail == DETAILS[0] and azimuth is not None and abs((azimuth + 45.0) % 90.0 - 45.0) > PLAIN_DEG:
+            detail = DETAILS[1]
         return tell(
             [Heard(what, azimuth, elevation, distance)],
             rng,
             floor_area_m2=area,
             t30_s=t30,
-            detail=DETAILS[int(rng.choice(len(DETAILS), p=self.config.details))],
+            detail=detail,
             style="brief" if rng.random() < self.config.brief else "full",
         )
 

@@ -230,8 +230,8 @@ class Run:
         return self.out / "stage_starts" / f"stage{stage + 1}-{name}.safetensors"
 
     def _keep_for_blends(self) -> None:
-        """Keep the weights from before this stage where it, or a later one, will go back part of the way to them."""
-        if any(s.blend < 1 and k - s.blend_over + 1 == self.stage for k, s in enumerate(self.config.stages)):
+        """Keep the weights from before this stage where it will go back part of the way to them."""
+        if self.config.stages[self.stage].blend < 1:
             self._keep_at_start("weights", self._weights())
 
     def _weights(self) -> dict[str, Tensor]:
@@ -241,7 +241,7 @@ class Run:
     @torch.no_grad()
     def _blend(self, stage: StageConfig) -> None:
         """Go back part of the way to the weights from before a stage (see `StageConfig.blend`)."""
-        before = self._from_start(self.stage - stage.blend_over + 1, "weights")
+        before = self._from_start(self.stage, "weights")
         blended = {
             k: before[k].lerp(v, stage.blend) if v.is_floating_point() and not k.startswith("text.") else v.clone()
             for k, v in self._weights().items()
