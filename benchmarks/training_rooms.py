@@ -35,7 +35,7 @@ from open_elsa.evals.metrics import Interval, bootstrap_interval
 from open_elsa.evals.observe import EvalItem
 from open_elsa.evals.result import Result, now, versions
 from open_elsa.model.elsa import Elsa
-from open_elsa.scenes.bank import BANK_VERSION, RoomBank, make_bank
+from open_elsa.scenes.bank import RoomBank, make_bank
 from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.room_references import IMAGES, OURS, revision
 from open_elsa.scenes.scene import Clip
@@ -44,6 +44,7 @@ from open_elsa.sound.foa import angular_error_deg, unit_vector
 from open_elsa.training.clip_store import build_store
 from open_elsa.training.examples import TrainData
 from open_elsa.training.recipes import TrainConfig, recipe
+from open_elsa.training.session import bank_name
 from open_elsa.training.train import train
 
 #: What a model is called here by the rooms that it learned in, and the simulator that made them.
@@ -132,9 +133,8 @@ def bank_of(arm: str, config: TrainConfig, cache: Path, console: Console) -> Roo
     """The rooms of a model, made or opened: the same rooms and places for all."""
     rate = config.model.sample_rate
     kind = "" if ARMS[arm] == OURS else f"{ARMS[arm]}-"
-    name = f"{config.rooms}x{config.positions_per_room}-{rate}-seed{config.bank_seed}-bank{BANK_VERSION}"
     return make_bank(
-        cache / f"{kind}rooms-{name}",
+        cache / f"{kind}rooms-{bank_name(config, config.rooms, config.bank_seed)}",
         rooms=config.rooms,
         positions_per_room=config.positions_per_room,
         seed=config.bank_seed,

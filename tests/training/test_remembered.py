@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,3 +134,14 @@ def test_a_model_without_such_convolutions_is_refused(anechoic: TrainData, tmp_p
     model.config = elsa_base()  # type: ignore[assignment]
     with pytest.raises(TrainingError, match="elsa-base has no convolutions to be kept"):
         next(StageExamples(config, anechoic, tmp_path, Console(quiet=True)).of(0, model, 0))  # type: ignore[arg-type]
+
+
+def test_what_is_said_of_the_room_is_judged_by_ratios_where_a_stage_asks_for_it() -> None:
+    true = torch.tensor([[0.0, 3.0, -0.5, 0.2]])
+    said = true + torch.tensor([[math.log(2.0), math.log(0.5), math.log(1.2), 0.3]])
+    stage = StageConfig("recall", 1, 1, 1e-3, DATA, relative=True)
+    ratios = 1.0 + 0.5 + 0.2
+    assert float(objectives._room_losses(stage, said, true)) == pytest.approx(0.5 * ratios + 0.3**2, rel=1e-5)
+    logs = math.log(2.0) ** 2 + math.log(2.0) ** 2 + math.log(1.2) ** 2
+    plain = dataclasses.replace(stage, relative=False)
+    assert float(objectives._room_losses(plain, said, true)) == pytest.approx(logs + 0.3**2, rel=1e-5)

@@ -152,13 +152,18 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]])
     write_whole(path, write)
 
 
+def bank_name(config: TrainConfig, rooms: int, seed: int) -> str:
+    """What a bank is filed under: all that it was drawn from, so that other ranges get other rooms."""
+    drawn = hashlib.sha256(repr(config.ranges).encode()).hexdigest()[:8]
+    return f"{rooms}x{config.positions_per_room}-{config.model.sample_rate}-seed{seed}-bank{BANK_VERSION}-{drawn}"
+
+
 def prepare(
     config: TrainConfig, clips: Sequence[Clip], cache: Path, bank_seed: int, rooms: int, console: Console
 ) -> TrainData:
     """Decode the clips and make the bank, on the first rank; the others wait and open them."""
     rate = config.model.sample_rate
-    drawn = hashlib.sha256(repr(config.ranges).encode()).hexdigest()[:8]
-    name = f"{rooms}x{config.positions_per_room}-{rate}-seed{bank_seed}-bank{BANK_VERSION}-{drawn}"
+    name = bank_name(config, rooms, bank_seed)
     asked = {stage.balanced for stage in config.stages}
     banks = {balanced: cache / f"{'balanced-' if balanced else ''}rooms-{name}" for balanced in sorted(asked)}
     if distributed.rank() == 0:
