@@ -86,8 +86,7 @@ def limits_of(facts: SceneFacts) -> Numbers:
     if source is not None:
         for word in (_direction(source.direction), None if source.clock is None else hour_word(source.clock)):
             if word is not None:
-                centre, half = _sector(word)
-                limits[0] = (centre, min(half, PLAIN_DEG))
+                limits[0] = _sector(word)
         if source.azimuth_deg is not None:
             limits[0] = (source.azimuth_deg, _STEPS_OFF * DEGREES.step(source.azimuth_deg))
         limits[1] = _range(ELEVATION, source.elevation, DEGREES, source.elevation_deg)
@@ -122,11 +121,11 @@ def _direction(word: str | None) -> Word | None:
 
 
 def _sector(word: Word) -> tuple[float, float]:
-    """Centre and half width of a word's azimuths; what lies behind goes through 180."""
+    """Centre and half width, at most PLAIN_DEG, of a word's azimuths; what lies behind goes through 180."""
     low, high = word.bins[0].low, word.bins[0].high
     if high == 180.0:
         high = word.bins[-1].high + 360.0
-    return 0.5 * (low + high), 0.5 * (high - low)
+    return 0.5 * (low + high), min(0.5 * (high - low), PLAIN_DEG)
 
 
 def _range(
@@ -203,8 +202,8 @@ class Readings:
     def _write(self, what: str | None, said: Numbers, rng: np.random.Generator) -> Told:
         azimuth, elevation, distance, area, t30 = (None if math.isnan(x) else float(x) for x in said)
         detail = DETAILS[int(rng.choice(len(DETAILS), p=self.config.details))]
-        if detail == DETAILS[0] and azimuth is not None and abs((azimuth + 45.0) % 90.0 - 45.0) > PLAIN_DEG:
-            detail = DETAILS[1]
+        if detail == "words" and azimuth is not None and abs((azimuth + 45.0) % 90.0 - 45.0) > PLAIN_DEG:
+            detail = "eight"
         return tell(
             [Heard(what, azimuth, elevation, distance)],
             rng,

@@ -211,23 +211,23 @@ class Run:
             own = {k: v for k, v in now.state_dict().items() if not k.startswith("backbone.")}
             self.teacher = copy.deepcopy(now).eval().requires_grad_(False)
             self._keep_at_start("text", own)
-            self.teacher.load_state_dict(self._from_start(self.stage, "text"), strict=False)
+            self.teacher.load_state_dict(self._from_start("text"), strict=False)
         return self.teacher
 
     def _keep_at_start(self, name: str, tensors: dict[str, Tensor]) -> None:
         """Keep tensors as they are at the stage's first step in a file, for a run that is killed and goes on."""
-        path = self._start_file(self.stage, name)
+        path = self._start_file(name)
         if self.step == 0 and distributed.rank() == 0:
             path.parent.mkdir(exist_ok=True)
             copies = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
             write_whole(path, lambda file: save_file(copies, file))
         distributed.wait()
 
-    def _from_start(self, stage: int, name: str) -> dict[str, Tensor]:
-        return load_file(self._start_file(stage, name), device=str(self.device))
+    def _from_start(self, name: str) -> dict[str, Tensor]:
+        return load_file(self._start_file(name), device=str(self.device))
 
-    def _start_file(self, stage: int, name: str) -> Path:
-        return self.out / "stage_starts" / f"stage{stage + 1}-{name}.safetensors"
+    def _start_file(self, name: str) -> Path:
+        return self.out / "stage_starts" / f"stage{self.stage + 1}-{name}.safetensors"
 
     def _keep_for_blends(self) -> None:
         """Keep the weights from before this stage where it will go back part of the way to them."""
@@ -241,7 +241,7 @@ class Run:
     @torch.no_grad()
     def _blend(self, stage: StageConfig) -> None:
         """Go back part of the way to the weights from before a stage (see `StageConfig.blend`)."""
-        before = self._from_start(self.stage, "weights")
+        before = self._from_start("weights")
         blended = {
             k: before[k].lerp(v, stage.blend) if v.is_floating_point() and not k.startswith("text.") else v.clone()
             for k, v in self._weights().items()
