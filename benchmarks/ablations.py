@@ -26,8 +26,9 @@ from rich.console import Console
 from open_elsa.errors import DataError, ElsaError
 from open_elsa.evals import ablations as scoring
 from open_elsa.evals import report, suites
-from open_elsa.evals.bridge import LABELS, TaggerBridge
+from open_elsa.evals.bridge import TaggerBridge
 from open_elsa.evals.observe import EvalSet, observe
+from open_elsa.model.tag_names import LABELS
 from open_elsa.scenes.scene_files import write_text
 from open_elsa.training.ablations import ABLATIONS, ablation
 from open_elsa.training.recipes import TrainConfig

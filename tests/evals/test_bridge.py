@@ -11,6 +11,7 @@ import torch
 from open_elsa.errors import CheckpointError, DataError
 from open_elsa.evals import bridge
 from open_elsa.evals.bridge import TaggerBridge
+from open_elsa.model import tag_names
 from open_elsa.model.semantic import MobileNetEncoder
 from open_elsa.sound.audio import Sound
 
@@ -21,7 +22,7 @@ NAMES = ["Speech", "Dog", "Bark", "Rain", "Church bell", "Vacuum cleaner", "Sire
 def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TaggerBridge:
     """Seven labels; a sound of constant value k has tag k for sure and nothing else."""
     monkeypatch.setattr(MobileNetEncoder, "load_tagger", lambda *_: None)
-    monkeypatch.setattr(bridge, "_read_labels", lambda *_, **__: NAMES)
+    monkeypatch.setattr(bridge, "read_names", lambda *_, **__: NAMES)
 
     def tags(_: object, w: torch.Tensor) -> torch.Tensor:
         logits = torch.full((1, len(NAMES)), -8.0)
@@ -55,8 +56,8 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no tagger weights at "):
         TaggerBridge(tmp_path / "tagger.pt", tmp_path / "labels.csv")
     with pytest.raises(DataError, match="no label names at"):
-        bridge._read_labels(tmp_path / "labels.csv", 2)
+        tag_names.read_names(tmp_path / "labels.csv", 2)
     (tmp_path / "labels.csv").write_text('index,display_name\n0,Dog\n1,"Bow-wow, bark"\n')
-    assert bridge._read_labels(tmp_path / "labels.csv", 2) == ["Dog", "Bow-wow, bark"]
+    assert tag_names.read_names(tmp_path / "labels.csv", 2) == ["Dog", "Bow-wow, bark"]
     with pytest.raises(DataError, match="expected 527 rows"):
-        bridge._read_labels(tmp_path / "labels.csv", 527)
+        tag_names.read_names(tmp_path / "labels.csv", 527)

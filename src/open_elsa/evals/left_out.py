@@ -23,7 +23,8 @@ PROTOCOL = (
     "name of the highest cosine. 'mono': the clips alone, 95 % Wilson interval; 'rooms': as heard in rooms (4 "
     "channels), interval by bootstrap over clips. Bars: 80 % among ten, 55 % among fifty. The audio encoder's "
     "start (a tagger trained on AudioSet) and the frozen text encoder did know such sounds and words, each without the "
-    "other."
+    "other; a recipe with `names` set also reads the names of the tagger's outputs, those of these classes among them, "
+    "against the tagger's weights for them."
 )
 
 

@@ -11,6 +11,7 @@ from open_elsa.model.elsa import BANDS, Elsa, ElsaSmall, Truth, whole
 from open_elsa.model.text_minilm import MiniLMTextEncoder
 from open_elsa.training import losses
 from open_elsa.training.data import Batch, truth_of
+from open_elsa.training.naming import Namer
 from open_elsa.training.reading import Reading, within
 from open_elsa.training.recipes import StageConfig
 from open_elsa.training.remembered import Remembered
@@ -101,8 +102,11 @@ def _band_losses(
     }
 
 
-def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Tensor]:
-    """Stage 2: contrast of sounds and captions, and the regressions on sounds that have a place."""
+def align_losses(model: Elsa, stage: StageConfig, batch: Batch, namer: Namer | None = None) -> dict[str, Tensor]:
+    """Stage 2: contrast of sounds and captions, and the regressions on sounds that have a place.
+
+    namer: the tagger's own names, for a stage that is taught them.
+    """
     output = model.encode_features(batch.features, batch.spatial)
     texts = batch.texts[: len(batch.spatial)] if stage.all_negatives else batch.texts
     text = model.encode_text(texts)
@@ -118,6 +122,8 @@ def align_losses(model: Elsa, stage: StageConfig, batch: Batch) -> dict[str, Ten
         heard = losses.words(model.word_logits(output.embedding), batch.facts)
         read = losses.words(model.word_logits(text), batch.text_facts[: len(texts)])
         terms["words"] = stage.words * (heard + read)
+        if namer is not None and stage.names:
+            terms["names"] = stage.names * namer.loss(model, batch.features.semantic)
     if output.bands is not None and stage.bands:
         terms |= _said_bands(stage, output.bands, truth, mask)
     if output.uncertainty_deg is not None:

@@ -20,22 +20,21 @@ from open_elsa.corpora.leaving_out import Dropped, leave_out
 from open_elsa.errors import DataError, TrainingError
 from open_elsa.model import checkpoints
 from open_elsa.model.card import ModelCard, sources_of
+from open_elsa.model.tag_names import LABELS
 from open_elsa.scenes.bank import BANK_VERSION, RoomBank, make_bank
 from open_elsa.scenes.scene import Clip
 from open_elsa.scenes.scene_files import write_whole
 from open_elsa.training import distributed, state
 from open_elsa.training.clip_store import build_store
 from open_elsa.training.examples import TrainData
+from open_elsa.training.naming import Namer
 from open_elsa.training.recipes import TrainConfig
 from open_elsa.training.train import train
 
 TAGGER = Path("weights") / "mn04_as_mAP_432.pt"
 TRAINING_LIST, LEFT_OUT_LIST = "training_data.csv", "left_out.csv"
-CREDITS = (
-    "semantic encoder started from EfficientAT mn04_as (Schmid, Koutini, Widmer; MIT), "
-    "all of its layers trained further",
-    "text backbone all-MiniLM-L6-v2 (Apache-2.0), frozen, installed from its own package",
-)
+TAGGER_CREDIT = "semantic encoder started from EfficientAT mn04_as (Schmid, Koutini, Widmer; MIT), "
+TEXT_CREDIT = "text backbone all-MiniLM-L6-v2 (Apache-2.0), frozen, installed from its own package"
 LIMITS = (
     "One direction at a time: of two overlapping sounds it gives the louder one's, and sometimes one in between.",
     "Trained in simulated shoebox rooms: no diffraction, no coupled rooms.",
@@ -86,6 +85,9 @@ def train_recipe(
         tagger = data / TAGGER
     if start is None and tagger is None:
         console.print("[yellow]no weights to start from: the semantic encoder starts from random weights[/]")
+    namer = None
+    if any(stage.names for stage in config.stages):
+        namer = Namer.of(tagger or data / TAGGER, data / LABELS, train_data.store, seed=config.seed)
     model = train(
         config,
         train_data,
@@ -94,6 +96,7 @@ def train_recipe(
         start=start,
         tagger=tagger,
         text=text,
+        namer=namer,
         stop_after=stop_after,
         console=console,
     )
@@ -199,7 +202,9 @@ def every(console: Console, what: str, n: int) -> Callable[[int, int], None]:
 
 
 def _card(config: TrainConfig, clips: Sequence[Clip], command: str, minutes: float, start: Path | None) -> ModelCard:
-    credits = CREDITS if config.model.semantic.kind == "mobilenet" else ()
+    trained = any(stage.kind == "align" and stage.tagger_lr for stage in config.stages)
+    tagger = TAGGER_CREDIT + ("all of its layers trained further" if trained or start is not None else "unchanged")
+    credits: tuple[str, ...] = (tagger, TEXT_CREDIT) if config.model.semantic.kind == "mobilenet" else ()
     if start is not None:
         before = (
             f"went on from the weights {checkpoints.weights_hash(start)[:12]}, whose card lists what they learned from"

@@ -25,6 +25,7 @@ from open_elsa.training import distributed, losses, starts, state
 from open_elsa.training.data import Batch
 from open_elsa.training.examples import StageExamples, TrainData, small
 from open_elsa.training.lamb import Lamb
+from open_elsa.training.naming import Namer
 from open_elsa.training.objectives import align_losses, place_losses, read_losses, recall_losses
 from open_elsa.training.reading import Reading
 from open_elsa.training.recipes import StageConfig, TrainConfig
@@ -44,18 +45,20 @@ def train(
     start: Path | None = None,
     tagger: Path | None = None,
     text: Path | None = None,
+    namer: Namer | None = None,
     stop_after: int | None = None,
     console: Console | None = None,
 ) -> Elsa:
     """Train through every stage and return the model with averaged weights, in evaluation mode.
 
     out gets config.json, metrics.jsonl, TensorBoard files and `state/`, from which the same call resumes. start,
-    tagger, text: weights to start from, see `starts.give_weights`. stop_after: save and raise `Stopped` after that
-    many steps in all.
-    Raises TrainingError when `out` holds a run of another configuration, or the loss stops being a number.
+    tagger, text: weights to start from, see `starts.give_weights`. namer: the tagger's names, for stages that are
+    taught them. stop_after: save and raise `Stopped` after that many steps in all.
+    Raises TrainingError when `out` holds a run of another configuration, the loss stops being a number, or a stage is
+    to be taught names and `namer` is missing.
     """
     distributed.start()
-    run = Run(config, data, out, validation, console or Console(stderr=True))
+    run = Run(config, data, out, validation, console or Console(stderr=True), namer)
     run.prepare(start, tagger, text)
     for index in range(run.stage, len(config.stages)):
         run.train_stage(index, stop_after)
@@ -68,8 +71,17 @@ class Run:
     """One training run: model, averages, where it stands, and where it writes."""
 
     def __init__(
-        self, config: TrainConfig, data: TrainData, out: Path, validation: TrainData | None, console: Console
+        self,
+        config: TrainConfig,
+        data: TrainData,
+        out: Path,
+        validation: TrainData | None,
+        console: Console,
+        namer: Namer | None = None,
     ) -> None:
+        if namer is None and any(stage.names for stage in config.stages):
+            raise TrainingError(f"{config.name} is taught the tagger's names; give the tagger and its outputs' names")
+        self.namer = namer
         self.config, self.data, self.out, self.validation, self.console = config, data, out, validation, console
         self.stage, self.step, self.total = 0, 0, 0
         self.minutes_before, self.started = 0.0, time.monotonic()
@@ -188,7 +200,7 @@ class Run:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16 and computes_bf16(self.device)):
             if stage.kind == "place":
                 return place_losses(self.model, stage, batch)
-            return align_losses(self.model, stage, batch)
+            return align_losses(self.model, stage, batch, self.namer)
 
     def _optimizer(self, stage: StageConfig) -> torch.optim.Optimizer:
         """Groups: the pretrained semantic encoder at a share of the rate; vectors and scalars without decay."""
