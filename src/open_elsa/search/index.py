@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,45 +11,43 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from open_elsa.errors import AudioError, DataError, ElsaError
+from open_elsa.errors import AudioError, DataError
 from open_elsa.search.index_store import (
     DEFAULT_NAME,
     MANIFEST,
     PLACE,
     Problem,
     Stamp,
-    add_part,
     changed,
     compact,
     listing,
-    make_stamp,
     manifest_for,
     matrix,
+    moved,
     other_weights,
     read_manifest,
     read_parts,
+    rename,
 )
+from open_elsa.search.listening import Progress, collect
 from open_elsa.search.queries import About, View, query_vector
 from open_elsa.search.scores import Calibration, calibration, percentile
 from open_elsa.sound.audio import read as read_audio
 from open_elsa.sound.files import AudioReader
 from open_elsa.sound.writing import write as write_audio
-from open_elsa.using.embedder import Embedder, WindowAnalysis
+from open_elsa.using.embedder import Embedder
 from open_elsa.using.pieces import AudioLike
 
-#: How often finished files are written to disk: what a kill can cost.
-SECONDS_PER_PART = 20.0
-
-Progress = Callable[[int, int], None]
 Range = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: numbers of files, and the files it could not read."""
+    """What a build did: numbers of files (moved: renamed, known by their content), and the files it could not read."""
 
     added: int = 0
     changed: int = 0
+    moved: int = 0
     unchanged: int = 0
     removed: int = 0
     problems: tuple[Problem, ...] = ()
@@ -130,9 +127,10 @@ class Index:
         """Index every sound below a folder, or bring an index up to date with it.
 
         out: where the index is kept (default: FOLDER/elsa-index). Files that did not change (size and time, else
-        content) are not read again; a build that was killed goes on where it stopped. Files that cannot be read are
-        listed in `report.problems`. Raises DataError for a folder that cannot be listed or holds no sound, and for an
-        index of other weights unless force=True, which makes it anew.
+        content) are not read again, nor are those moved, which are known by their content; a build that was killed goes
+        on where it stopped. Files that cannot be read are listed in `report.problems`. Raises DataError for a folder
+        that cannot be listed or holds no sound, and for an index of other weights unless force=True, which makes it
+        anew.
         """
         root = Path(folder)
         store = Path(out) if out is not None else root / DEFAULT_NAME
@@ -140,9 +138,14 @@ class Index:
         manifest = manifest_for(root, store, embedder, convention, force)
         stamps = {name: Stamp(*values) for name, values in manifest["files"].items()}
         todo, renewed = changed(root, sounds, stamps)
+        moves, arrived = moved(root, todo, stamps, set(sounds))
+        if moves:
+            rename(store, manifest, moves, arrived)
+            renewed |= arrived
+            todo = [n for n in todo if n not in arrived]
         manifest["files"] = {n: list(renewed[n].__dict__.values()) for n in sounds if n in renewed}
-        tidy = not todo and len(manifest["parts"]) == 1 and stamps.keys() == set(sounds)
-        _collect(root, store, manifest, embedder, todo, problems, len(sounds), progress)
+        tidy = not todo and not moves and len(manifest["parts"]) == 1 and stamps.keys() == set(sounds)
+        collect(root, store, manifest, embedder, todo, problems, len(sounds), progress)
         failed = {p.file for p in problems}
         if not tidy:
             compact(store, manifest, embedder.dim)
@@ -151,8 +154,9 @@ class Index:
         index.report = BuildReport(
             added=sum(n not in stamps for n in added),
             changed=sum(n in stamps for n in added),
-            unchanged=len(sounds) - len(todo),
-            removed=len(stamps.keys() - set(sounds)),
+            moved=len(moves),
+            unchanged=len(sounds) - len(todo) - len(moves),
+            removed=len(stamps.keys() - set(sounds)) - len(moves),
             problems=tuple(problems),
         )
         return index
@@ -336,63 +340,3 @@ def _best_first(scores: NDArray[np.float32], enough: int) -> Iterator[np.intp]:
         yield from rest[np.argsort(-scores[rest], kind="stable")]
     else:
         yield from np.argsort(-scores, kind="stable")
-
-
-def _analyse(
-    root: Path, todo: list[str], embedder: Embedder, convention: str
-) -> Iterator[tuple[str, Stamp | None, list[WindowAnalysis] | ElsaError]]:
-    """Yield each file as it is finished: (name, stamp, windows), or (name, None, error) where it cannot be read."""
-    read: list[tuple[str, Stamp]] = []
-    failed: list[tuple[str, ElsaError]] = []
-
-    def readable() -> Iterator[Path]:
-        for name in todo:
-            try:
-                read.append(
-                    (name, make_stamp(root / name))
-                )  # before reading: a file that changes meanwhile is read again
-            except OSError as error:
-                failed.append((name, AudioError(f"{root / name}: cannot be read: {error.strerror}")))
-            else:
-                yield root / name
-
-    def refuse(i: int, error: ElsaError) -> None:
-        failed.append((read[i][0], error))
-
-    for i, windows in embedder.stream(readable(), convention=convention, on_error=refuse):
-        yield *read[i], windows
-        while failed:
-            name, error = failed.pop(0)
-            yield name, None, error
-    for name, error in failed:
-        yield name, None, error
-
-
-def _collect(
-    root: Path,
-    store: Path,
-    manifest: dict[str, Any],
-    embedder: Embedder,
-    todo: list[str],
-    problems: list[Problem],
-    total: int,
-    progress: Progress | None,
-) -> None:
-    """Analyse what is to be done and write it in parts, so that a kill costs at most SECONDS_PER_PART."""
-    ready: dict[str, tuple[Stamp, list[WindowAnalysis]]] = {}
-    done, written = total - len(todo), time.monotonic()
-    try:
-        for name, stamp, result in _analyse(root, todo, embedder, manifest["convention"]):
-            done += 1
-            if stamp is None or isinstance(result, ElsaError):
-                problems.append(Problem(name, str(result)))
-            else:
-                ready[name] = (stamp, result)
-            if progress is not None:
-                progress(done, total)
-            if ready and time.monotonic() - written > SECONDS_PER_PART:
-                full, ready, written = ready, {}, time.monotonic()
-                add_part(store, manifest, full, embedder.dim)
-    finally:  # also when interrupted
-        if ready:
-            add_part(store, manifest, ready, embedder.dim)
