@@ -20,9 +20,9 @@ from fake import FakeModel
 from open_elsa.app import cli
 from open_elsa.errors import AudioError
 from open_elsa.scenes.scene_set import SceneSet
+from open_elsa.search import listening
 from open_elsa.sound import audio, foa
 from open_elsa.using import embedder as embedder_module
-from open_elsa.using import index as index_module
 from open_elsa.using.embedder import Embedder
 
 RATE = 16000
@@ -170,7 +170,7 @@ def test_an_interrupted_index_can_be_resumed(run: Run, sounds: Path, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Embedder, "stream", stop)
-    monkeypatch.setattr(index_module, "SECONDS_PER_PART", -1.0)
+    monkeypatch.setattr(listening, "SECONDS_PER_PART", -1.0)
     code, _, err = run("index", sounds)
     assert code == 130 and "running the same command" in line(err)
     monkeypatch.setattr(Embedder, "stream", real)
@@ -382,3 +382,35 @@ def test_classes_can_be_left_out_of_a_training(run: Run, tmp_path: Path, monkeyp
     assert seen["command"].endswith('--leave-out "Dog, sea_waves"')
     run(*words[:-2])
     assert seen["config"].left_out == () and "--leave-out" not in seen["command"]
+
+
+def test_search_writes_snippets_and_playlists(run: Run, sounds: Path, tmp_path: Path) -> None:
+    run("index", sounds)
+    found = tmp_path / "found"
+    code, out, _ = run("search", "a low tone", sounds, "--save", found, "--m3u", tmp_path / "a.m3u", "--json-lines")
+    hits = [json.loads(text) for text in out.splitlines()]
+    assert code == 0 and hits[0]["file"] == "low.wav" and hits[0]["probability"] is None
+    assert sorted(p.name for p in found.iterdir()) == ["01-low.wav", "02-high.wav"]
+    lines = (tmp_path / "a.m3u").read_text().splitlines()
+    assert lines[0] == "#EXTM3U" and lines[2] == str((found / "01-low.wav").resolve())
+    code, _, err = run("search", "a low tone", sounds, "--save", found)
+    assert code == 1 and "exists" in line(err)
+    code, _, err = run("search", "a low tone", sounds, "--m3u", tmp_path / "a.m3u")
+    assert code == 2 and "--force" in line(err)
+    assert run("search", "a low tone", sounds, "--m3u", tmp_path / "a.m3u", "--force")[0] == 0
+    lines = (tmp_path / "a.m3u").read_text().splitlines()
+    assert "#EXTVLCOPT:start-time=0" in lines and str((sounds / "low.wav").resolve()) in lines
+
+
+def test_search_without_and_from_elsewhere(run: Run, sounds: Path) -> None:
+    run("index", sounds)
+
+    def scores(*more: str) -> dict[str, float]:
+        return {h["file"]: h["score"] for h in json.loads(run("search", "a low tone", sounds, *more, "--json")[1])}
+
+    plain = scores()
+    assert scores("--minus", "a high tone")["high.wav"] < plain["high.wav"]
+    assert scores("--move-to", "90") == scores("--move-to", "on my left") != plain
+    assert scores("--about", "what") != plain
+    code, _, err = run("search", "x", sounds, "--move-to", "a dog")
+    assert code == 1 and "direction" in line(err)

@@ -21,8 +21,9 @@ OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("commands", "Demo"),
     "embed": ("commands", "Embed"),
-    "index": ("commands", "MakeIndex"),
-    "search": ("commands", "Search"),
+    "index": ("commands_search", "MakeIndex"),
+    "watch": ("commands_search", "Watch"),
+    "search": ("commands_search", "Search"),
     "describe": ("commands", "Describe"),
     "check-audio": ("commands", "CheckAudio"),
     "rooms make": ("commands_data", "RoomsMake"),
@@ -45,6 +46,7 @@ SUMMARY = {
     "demo": "see it work: real sounds in unseen rooms, asked in plain words (3 minutes)",
     "embed": "sounds and sentences to vectors",
     "index": "make a folder of sounds searchable",
+    "watch": "keep a folder's index current while files come and go",
     "search": "find sounds by what they are and where they come from",
     "describe": "say in a sentence what is heard and where",
     "check-audio": "levels, ambisonic convention and directions of a recording, no model needed",
@@ -178,7 +180,7 @@ def description(cls: type[Any]) -> str:
 def top_help() -> str:
     """What `elsa --help` prints."""
     names = list(COMMANDS)
-    return TOP.format(use=_lines(names[:6]), make=_lines(names[6:]))
+    return TOP.format(use=_lines(names[:7]), make=_lines(names[7:]))
 
 
 def _lines(names: list[str]) -> str:

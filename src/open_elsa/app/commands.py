@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from open_elsa.app import show
-from open_elsa.app.options import Bounds, Common, Convention, Files, WithModel, need
+from open_elsa.app.options import Common, Convention, Files, WithModel, need
 from open_elsa.app.show import UsageError, degrees, number, say, side, span
 
 if TYPE_CHECKING:
     from open_elsa.app.demo import DemoOutcome
     from open_elsa.using.check import AudioCheck
-    from open_elsa.using.index import Hit
 
 
 @dataclass(kw_only=True)
@@ -162,118 +161,6 @@ def _write_rows(out: Path, rows: list[dict[str, Any]]) -> None:
         pq.write_table(table.append_column("vector", flat), sink)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, lambda temporary: temporary.write_bytes(sink.getvalue()))
-
-
-@dataclass(kw_only=True)
-class MakeIndex(WithModel):
-    """Make a folder of sounds searchable, or bring its index up to date: only new and changed files are read.
-
-    Files that cannot be read are listed and the rest is indexed. Interrupted, it goes on where it stopped.
-
-    Examples:
-      elsa index ~/recordings
-      elsa index ~/recordings --out ~/indexes/recordings
-      elsa index ~/fuma --convention fuma
-    """
-
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Folder with sound files, searched with all folders below it."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Where the index is kept; FOLDER/elsa-index by default."""
-    convention: Convention = "auto"
-    """What four-channel files are."""
-    force: bool = False
-    """Make the index anew, also over one of another model."""
-
-    def run(self) -> int:
-        """Run it."""
-        from open_elsa.using.index import Index
-
-        model = self.load()
-        with show.progress("indexing", quiet=self.json) as tell:
-            index = Index.build(
-                self.folder, model, out=self.out, progress=tell, convention=self.convention, force=self.force
-            )
-        report = index.report
-        for problem in report.problems:
-            say(f"elsa: not indexed: {problem.file}: {problem.reason}")
-        value = {"index": index.path, "files": len(index.files), "windows": len(index), **show.plain(report)}
-        self.show(value, lambda: self._text(value))
-        return 1 if report.problems and not index.files else 0
-
-    def _text(self, value: dict[str, Any]) -> None:
-        counts = ", ".join(f"{value[k]} {k}" for k in ("added", "changed", "unchanged", "removed"))
-        print(f"{value['files']} files, {value['windows']} windows in {value['index']} ({counts})")
-        print(f'ask it: elsa search "a dog barking on the left" {self.out or self.folder}')
-
-
-@dataclass(kw_only=True)
-class Search(WithModel):
-    """Find sounds by what they are and where they come from: the best window of each file, best first.
-
-    QUERY is a sentence, or with --audio a sound file. Azimuth is counted counter-clockwise: 0 ahead, 90 left, -90
-    right, so --azimuth 145 -145 is behind. A range on the place leaves out mono files, whose place nobody knows.
-
-    Examples:
-      elsa search "a dog barking on the left" ~/recordings
-      elsa search "speech in a large, echoing hall" ~/recordings -k 3 --json
-      elsa search "rain" ~/recordings --azimuth 145 -145 --distance 0 2
-      elsa search bark.wav ~/recordings --audio
-    """
-
-    query: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="QUERY")]
-    """What to look for."""
-    index: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX")]
-    """The index, or the folder of sounds it was made of."""
-    k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
-    """How many files to show."""
-    audio: bool = False
-    """QUERY is a sound file: find what resembles it."""
-    azimuth: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="FROM TO")] = None
-    """Only from there, degrees counter-clockwise."""
-    elevation: Bounds = None
-    """Only at this elevation, degrees."""
-    distance: Bounds = None
-    """Only at this distance, metres."""
-    area: Bounds = None
-    """Only in rooms of this floor area, square metres."""
-    t30: Bounds = None
-    """Only in rooms of this reverberation time, seconds."""
-    convention: Convention = "auto"
-    """What a four-channel QUERY file is."""
-
-    def run(self) -> None:
-        """Run it."""
-        from open_elsa.using.index import Index
-
-        if self.k < 1:
-            raise UsageError("search: -k must be at least 1")
-        index = Index.open(self.index, self.load())
-        what: dict[str, Any] = {"audio": self.query} if self.audio else {"text": self.query}
-        hits = index.search(
-            **what,
-            k=self.k,
-            azimuth_deg=self.azimuth,
-            elevation_deg=self.elevation,
-            distance_m=self.distance,
-            floor_area_m2=self.area,
-            t30_s=self.t30,
-            convention=self.convention,
-        )
-        self.show(hits, lambda: _show_hits(hits))
-
-
-def _show_hits(hits: list[Hit]) -> None:
-    if not hits:
-        say("nothing found: no file fits these ranges")
-        return
-    columns = (">score", "file", ">at", ">from", ">elevation", ">distance")
-    rows = [
-        (f"{h.score:.3f}", h.file, span(h.start_s, h.end_s), side(h.azimuth_deg), degrees(h.elevation_deg),
-         number(h.distance_m, "m"))
-        for h in hits
-    ]  # fmt: skip
-    show.table(columns, rows)
 
 
 @dataclass(kw_only=True)

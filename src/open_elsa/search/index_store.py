@@ -168,6 +168,19 @@ def add_part(
     _save(store, manifest)
 
 
+def rename(store: Path, manifest: dict[str, Any], moves: dict[str, str], stamps: dict[str, Stamp]) -> None:
+    """Give the windows of files that were moved, old name to new, their new names in one more part."""
+    table = read_parts(store, manifest)
+    names = table["file"].to_pylist()
+    kept = table.filter(pa.array([n in moves for n in names], pa.bool_()))
+    renamed = pa.array([moves[n] for n in names if n in moves], pa.string())
+    _put_part(store, manifest, kept.set_column(0, "file", renamed), manifest["parts"])
+    for old, new in moves.items():
+        del manifest["files"][old]
+        manifest["files"][new] = list(stamps[new].__dict__.values())
+    _save(store, manifest)
+
+
 def _put_part(store: Path, manifest: dict[str, Any], table: pa.Table, before: list[str]) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
@@ -243,3 +256,26 @@ def changed(root: Path, names: list[str], stamps: dict[str, Stamp]) -> tuple[lis
             pass  # reading it will say what is wrong
         todo.append(name)
     return todo, kept
+
+
+def moved(
+    root: Path, todo: list[str], stamps: dict[str, Stamp], there: set[str]
+) -> tuple[dict[str, str], dict[str, Stamp]]:
+    """Which files that are gone lie under a new name, old to new, and the stamps under the new names."""
+    gone = {stamp.sha256: name for name, stamp in stamps.items() if name not in there}
+    sizes = {stamps[name].size for name in gone.values()}
+    moves: dict[str, str] = {}
+    arrived: dict[str, Stamp] = {}
+    for name in todo:
+        if name in stamps:
+            continue
+        try:
+            if (root / name).stat().st_size not in sizes:
+                continue  # not worth reading: no file of this size is gone
+            stamp = make_stamp(root / name)
+        except OSError:
+            continue  # reading it will say what is wrong
+        if stamp.sha256 in gone:
+            moves[gone.pop(stamp.sha256)] = name
+            arrived[name] = stamp
+    return moves, arrived

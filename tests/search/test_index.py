@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +15,10 @@ import pytest
 from fake import FakeModel
 
 from open_elsa.errors import DataError
+from open_elsa.search import listening
+from open_elsa.search.index import Index
 from open_elsa.sound import audio, foa
-from open_elsa.using import index as index_module
 from open_elsa.using.embedder import Embedder
-from open_elsa.using.index import Index
 
 Sine = Callable[..., np.ndarray]
 
@@ -116,11 +118,62 @@ def test_only_what_changed_is_read_again(index: Index, folder: Path, embedder: E
     assert now.search("a high tone", k=1)[0].file == "low.wav"
 
 
+def test_moved_files_are_known_by_their_content(index: Index, folder: Path, embedder: Embedder) -> None:
+    before = index.search("a low tone", k=1)[0]
+    (folder / "elsewhere").mkdir()
+    shutil.move(folder / "low.wav", folder / "elsewhere" / "renamed.wav")
+    shutil.copy(folder / "high.wav", folder / "copy.wav")
+    embedder.model.batches.clear()
+    again = Index.build(folder, embedder)
+    assert (again.report.moved, again.report.added, again.report.removed, again.report.unchanged) == (1, 1, 0, 2)
+    assert sum(n for n, _ in embedder.model.batches) == 1, "only the copy is listened to"
+    hit = again.search("a low tone", k=1)[0]
+    assert hit.file == "elsewhere/renamed.wav" and hit.score == pytest.approx(before.score) and len(again) == 6
+    assert Index.open(folder, embedder).files == again.files
+    assert Index.build(folder, embedder).report.unchanged == 4
+    assert len(list(again.path.iterdir())) == 2, "one part again"
+
+
+KILLED = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from fake import FakeModel
+from open_elsa.search import index, listening
+from open_elsa.using.embedder import Embedder
+listening.SECONDS_PER_PART = -1.0
+def slowly(done, total):
+    print(done, flush=True)
+    time.sleep(0.3)
+index.Index.build(sys.argv[1], Embedder(FakeModel(), batch_size=1), progress=slowly)
+"""
+
+
+def test_killed_outright_it_goes_on_and_equals_a_fresh_build(tmp_path: Path, embedder: Embedder, sine: Sine) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(12):
+        audio.write(folder / f"{i:02d}.wav", sine(300 + 100 * i, 0.7)[None], 16000)
+    helpers = str(Path(__file__).parents[1] / "using")
+    words = [sys.executable, "-c", KILLED, str(folder), helpers]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as build:
+        assert build.stdout is not None
+        while int(build.stdout.readline()) < 5:
+            pass
+        build.kill()
+    done = len(Index.open(folder, embedder).files)
+    assert 4 <= done < 12
+    resumed = Index.build(folder, embedder)
+    assert (resumed.report.unchanged, resumed.report.added) == (done, 12 - done)
+    fresh = Index.build(folder, embedder, out=tmp_path / "fresh")
+    assert resumed.rows().equals(fresh.rows())
+    np.testing.assert_allclose(resumed.vectors, fresh.vectors, atol=1e-5)
+
+
 def test_a_killed_build_goes_on(
     folder: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = Index.build(folder, embedder, out=tmp_path / "whole")
-    monkeypatch.setattr(index_module, "SECONDS_PER_PART", -1.0)
+    monkeypatch.setattr(listening, "SECONDS_PER_PART", -1.0)
 
     def stop(done: int, total: int) -> None:
         if done == 2:

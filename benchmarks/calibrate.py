@@ -1,0 +1,104 @@
+"""Fits what the cosine of a text and a recording means: the curves of src/open_elsa/search/calibration.json.
+
+Run: python benchmarks/calibrate.py DATA [--model FOLDER] [--split val] [--quick] [--scenes 400] [--seed 0] [--write]
+
+Scenes of clips and rooms that no training has seen, each with its own caption and with that of another scene that says
+something else (another class, other words of place, or both, as the view asks); a logistic curve over the cosine tells
+the two apart. Fitted on one half of the clips, held against the other half; --write puts the curve of both halves into
+the package, for these weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from scipy.optimize import minimize
+
+import open_elsa
+from open_elsa.evals.items import Split
+from open_elsa.evals.sets import default_cache, simulated
+from open_elsa.scenes.scene_files import write_text
+from open_elsa.search import scores
+from open_elsa.search.queries import About, View
+
+VIEWS: tuple[About, ...] = ("both", "what", "where")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="folder of captioned clips with a held-out split")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--split", default="val", choices=("val", "test"))
+    parser.add_argument("--quick", action="store_true", help="few rooms, which need no bank of the whole suite")
+    parser.add_argument("--scenes", type=int, default=400, help="at most so many, evenly out of the suite")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="put the curves into the package")
+    options = parser.parse_args()
+    model = open_elsa.load(options.model)
+    items = simulated(options.data, default_cache(), quick=options.quick, split=cast(Split, options.split))
+    scenes = items.scenes
+    chosen = list(range(0, len(scenes), max(1, len(scenes) // options.scenes)))
+    audio = np.concatenate([model.embed_audio([(scenes.render(i), scenes.sample_rate)]) for i in chosen])
+    text = model.embed_text([scenes[i].captions[0] for i in chosen])
+    label = np.array([str(scenes.truth(i)["label"]) for i in chosen])
+    words = np.array([json.dumps(scenes.truth(i)["words"], sort_keys=True) for i in chosen])
+    half = np.unique([scenes[i].clip_id for i in chosen], return_inverse=True)[1] % 2
+    curves: dict[str, dict[str, float]] = {}
+    for view in VIEWS:
+        other = {"what": label, "where": words}.get(view, np.char.add(label, words))
+        cosine, own, part = pairs(View.of(view, model), audio, text, other, half, options.seed)
+        slope, offset = fit(cosine[part == 0], own[part == 0])
+        held = 1 / (1 + np.exp(-(slope * cosine[part == 1] + offset)))
+        print(
+            f"{view}: {len(chosen)} scenes, held-out half: told right {np.mean((held > 0.5) == own[part == 1]):.3f}, "
+            f"calibration error {calibration_error(held, own[part == 1]):.3f}"
+        )
+        slope, offset = fit(cosine, own)
+        curves[view] = {"slope": round(slope, 3), "offset": round(offset, 3)}
+    print(json.dumps({model.weights_sha256: curves}, indent=1))
+    if options.write:
+        path = Path(scores.__file__).with_name("calibration.json")
+        known = json.loads(path.read_text(encoding="utf-8"))
+        write_text(path, json.dumps({**known, model.weights_sha256: curves}, indent=1) + "\n")
+
+
+def pairs(
+    view: View, audio: Any, text: Any, says: Any, half: Any, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cosines of each recording with its own caption and with one of the same half that says something else."""
+    rng = np.random.default_rng(seed)
+    cosines: list[float] = []
+    own: list[bool] = []
+    part: list[int] = []
+    for i in range(len(audio)):
+        others = np.flatnonzero((says != says[i]) & (half == half[i]))
+        for j, is_own in ((i, True), (int(rng.choice(others)), False)):
+            cosines.append(float(view.scores(audio[i : i + 1], view.query(text[j]))[0]))
+            own.append(is_own)
+            part.append(int(half[i]))
+    return np.array(cosines), np.array(own), np.array(part)
+
+
+def fit(cosine: np.ndarray, own: np.ndarray) -> tuple[float, float]:
+    """Slope and offset of the likeliest logistic curve."""
+    sign = np.where(own, 1.0, -1.0)
+
+    def loss(x: np.ndarray) -> float:
+        return float(np.logaddexp(0.0, -sign * (x[0] * cosine + x[1])).mean())
+
+    found = minimize(loss, np.array([5.0, -2.0]), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-9})
+    return float(found.x[0]), float(found.x[1])
+
+
+def calibration_error(probability: np.ndarray, own: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error over equally filled bins."""
+    order = np.array_split(np.argsort(probability), bins)
+    return float(sum(len(b) * abs(probability[b].mean() - own[b].mean()) for b in order) / len(own))
+
+
+if __name__ == "__main__":
+    main()

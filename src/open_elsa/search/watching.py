@@ -1,0 +1,68 @@
+"""An index kept current while files come, change and go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+from watchfiles import Change
+from watchfiles import watch as changes
+
+from open_elsa.errors import DataError
+from open_elsa.search.index import BuildReport, Index, Progress
+from open_elsa.search.index_store import DEFAULT_NAME, SUFFIXES
+from open_elsa.using.embedder import Embedder
+
+#: What happens within so long is taken up together, so that a file that is still being copied is read once, at its end.
+SETTLE_MS = 2000
+
+
+def watch(
+    folder: str | Path,
+    embedder: Embedder,
+    *,
+    out: str | Path | None = None,
+    convention: str = "auto",
+    progress: Progress | None = None,
+    stop: Event | None = None,
+    settle_ms: int = SETTLE_MS,
+) -> Iterator[BuildReport]:
+    """Bring the index up to date, then again whenever a sound below the folder changed; yield each report.
+
+    Ends, with the index whole, on Ctrl-C or when `stop` is set. settle_ms: how long no file may change before they are
+    read. Raises DataError as `Index.build` does, except that a folder emptied meanwhile is waited for.
+    """
+    root = Path(folder)
+    store = (Path(out) if out is not None else root / DEFAULT_NAME).resolve()
+
+    def wanted(_: Change, path: str) -> bool:
+        changed = Path(path)
+        inside = changed.resolve().is_relative_to(store)
+        return not inside and (changed.suffix.lower() in SUFFIXES or not changed.suffix)  # folders come and go too
+
+    seen = changes(
+        root,
+        watch_filter=wanted,
+        debounce=4 * settle_ms,
+        step=settle_ms,
+        stop_event=stop,
+        raise_interrupt=False,
+        rust_timeout=settle_ms,
+        yield_on_timeout=True,
+    )
+    try:
+        yield Index.build(root, embedder, out=store, convention=convention, progress=progress).report
+        for tick, news in enumerate(seen):
+            if tick and not news:
+                continue  # the first tick is looked at in any case: it is the watcher that begins only after the build
+            try:
+                report = Index.build(root, embedder, out=store, convention=convention, progress=progress).report
+            except DataError as error:
+                if root.is_dir() and "holds no sound" in str(error):
+                    continue
+                raise
+            if report.added or report.changed or report.moved or report.removed or report.problems:
+                yield report
+    except KeyboardInterrupt:
+        return
