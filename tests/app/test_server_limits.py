@@ -265,3 +265,32 @@ def test_hostile_files_are_decoded_or_refused_with_a_reason(tmp_path: Path) -> N
             refused += 1
             assert answer["error"].startswith("own.wav") and str(tmp_path) not in answer["error"]
     assert refused >= 20
+
+
+# -- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_serving_others_without_a_token_is_refused_before_anything_is_loaded(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("ELSA_TOKEN", raising=False)
+    code, _, said = run("serve", "--host", "0.0.0.0")
+    assert code == 1 and "--token-file" in said
+    (tmp_path / "token").write_text("short\n")
+    code, _, said = run("serve", "--host", "0.0.0.0", "--token-file", tmp_path / "token")
+    assert code == 1 and "16 ASCII" in said
+    code, _, said = run("serve", "--allow-origin", "example.org")
+    assert code == 2 and "https://example.org" in said
+
+
+def test_the_command_takes_its_token_from_a_file_or_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from open_elsa.app.commands_serve import Serve
+
+    monkeypatch.setenv("ELSA_TOKEN", "environment-0123456789")
+    assert Serve(host="0.0.0.0").settings().token == "environment-0123456789"
+    (tmp_path / "token").write_text("file-0123456789abcdef\n")
+    settings = Serve(host="0.0.0.0", token_file=tmp_path / "token", max_upload_mb=2, max_audio_s=30).settings()
+    assert settings.token == "file-0123456789abcdef" and not settings.rules.loopback
+    assert settings.most_upload_bytes == 2_000_000 and settings.decode.seconds == 30

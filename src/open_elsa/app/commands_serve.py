@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +14,7 @@ import tyro
 from open_elsa.app import show
 from open_elsa.app.options import WithModel
 from open_elsa.app.show import UsageError, say
+from open_elsa.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from open_elsa.app.server_service import ServeConfig
@@ -65,16 +68,15 @@ class Serve(WithModel):
         model = self.load()
         index = None if self.collection is None else _open(self.collection, model, quiet=self.json)
         app = make_app(model, index, settings)
-        config = uvicorn.Config(
-            app, host=self.host, port=self.port, log_config=None, access_log=False, timeout_graceful_shutdown=10
-        )
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        with config.bind_socket() as socket:
-            address, port = socket.getsockname()[:2]
+        with self._socket() as listening:
+            address, port = listening.getsockname()[:2]
             url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
             value = {"url": url, "model": model.name, **(app.state.service.size or {"files": 0, "windows": 0})}
             self.show(value, lambda: _text(url, value))
-            uvicorn.Server(config).run(sockets=[socket])
+            sys.stdout.flush()  # who started it waits for this
+            uvicorn.Server(config).run(sockets=[listening])
 
     def settings(self) -> ServeConfig:
         """The limits and the token that were asked for; raises UsageError, ConfigError."""
@@ -98,6 +100,14 @@ class Serve(WithModel):
             decode=DecodeLimits(seconds=self.max_audio_s, wall_s=min(DecodeLimits.wall_s, self.time_limit_s)),
         )
 
+    def _socket(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        try:
+            return socket.create_server((self.host, self.port), family=family)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigError(f"cannot listen on {self.host}, port {self.port}: {reason}; choose another") from error
+
     def _token(self) -> str | None:
         if self.token_file is not None:
             return self.token_file.read_text(encoding="utf-8").strip()
@@ -106,7 +116,6 @@ class Serve(WithModel):
 
 def _open(place: Path, model: Embedder, *, quiet: bool) -> Index:
     """The index there, made first where a folder of sounds has none."""
-    from open_elsa.errors import DataError
     from open_elsa.search.index import Index
 
     try:
@@ -123,4 +132,4 @@ def _open(place: Path, model: Embedder, *, quiet: bool) -> Index:
 
 def _text(url: str, value: dict[str, object]) -> None:
     print(f"{value['files']} files, {value['windows']} windows, {value['model']}")
-    print(f"open {url} in a browser (reference: {url}/docs); stop with Ctrl-C", flush=True)
+    print(f"open {url} in a browser (reference: {url}/docs); stop with Ctrl-C")
