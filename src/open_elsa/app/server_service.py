@@ -103,9 +103,6 @@ class Service:
 
     async def embed_text(self, texts: list[str]) -> NDArray[np.float32]:
         """Unit vectors (m, d), embedded together with the texts of others who ask at the same time."""
-        for k, text in enumerate(texts):
-            if not _is_unicode(text):
-                raise DataError(f"text {k} holds half a character (a lone surrogate); send whole Unicode")
         return await asyncio.wrap_future(self.queue.embed_text(texts))
 
     @asynccontextmanager
@@ -187,11 +184,3 @@ def _hit(hit: Hit, probability: float | None) -> dict[str, Any]:
     """A hit without the path of its file on this machine."""
     found = {name: getattr(hit, name) for name in server_messages.HitFound.model_fields}
     return {**found, "probability": probability}
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
