@@ -43,7 +43,7 @@ async function ask(path, { body, signal, headers = {} } = {}) {
     throw new ServerGone("The server does not answer.");
   }
   if (answer.ok) return answer;
-  if (answer.status === 401 || answer.status === 403) throw new NeedsToken("This server asks for a token.");
+  if (answer.status === 401) throw new NeedsToken("This server asks for a token.");
   throw new Refused(await reason(answer), answer.status);
 }
 
@@ -80,6 +80,8 @@ export const searchByFile = (file, signal) => ask("search/audio", { body: upload
 export const describe = (file, signal) => ask("describe", { body: upload(file), signal }).then((a) => a.json());
 export const audio = (hit, signal) => ask(`audio?${asQuery(piece(hit))}`, { signal }).then((a) => a.arrayBuffer());
 export const peaks = (hit, n, signal) =>
-  ask(`peaks?${asQuery({ ...piece(hit), n })}`, { signal }).then((a) => a.json()).then((told) => told.peaks);
+  ask(`peaks?${asQuery({ ...piece(hit), n })}`, { signal })
+    .then((a) => a.json())
+    .then((told) => told.peaks);
 export const spectrogram = (hit, signal) => ask(`spectrogram?${asQuery(piece(hit))}`, { signal }).then((a) => a.blob());
 export const map = (signal) => ask("map", { signal }).then((a) => a.json());

@@ -3,8 +3,8 @@
 import Omnitone from "./vendor/omnitone.js";
 
 /**
- * How the sounds turn when the head does, as Omnitone wants it: nine numbers, column after column, for axes right, up and
- * backwards. yawDeg: where the nose points, +90 left. pitchDeg: +90 up. Sounds turn the other way round.
+ * How the sounds turn when the head does, as Omnitone wants it: nine numbers, column after column, for axes right,
+ * up and backwards. yawDeg: where the nose points, +90 left. pitchDeg: +90 up. Sounds turn the other way round.
  */
 export function headMatrix(yawDeg, pitchDeg = 0) {
   const [yaw, pitch] = [(yawDeg * Math.PI) / 180, (pitchDeg * Math.PI) / 180];

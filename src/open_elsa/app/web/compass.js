@@ -25,7 +25,7 @@ export function shareOf(distanceM) {
 
 /** The bare compass: rings at 1, 2 and 4 m and a cross; words and metres where it is `large`. */
 export function compass({ large = false, label = null } = {}) {
-  const svg = shape("svg", { viewBox: "0 0 200 200", class: large ? "compass large" : "compass" });
+  const svg = shape("svg", { viewBox: large ? "-8 -8 216 216" : "20 20 160 160", class: "compass" });
   if (label === null) svg.setAttribute("aria-hidden", "true");
   else {
     svg.setAttribute("role", "img");
@@ -44,7 +44,12 @@ export function compass({ large = false, label = null } = {}) {
 }
 
 function words(svg) {
-  const sides = [["ahead", 100, 14, 0], ["behind", 100, 195, 0], ["left", 14, 100, -90], ["right", 186, 100, 90]];
+  const sides = [
+    ["ahead", 100, 5, 0],
+    ["behind", 100, 202, 0],
+    ["left", 5, 100, -90],
+    ["right", 195, 100, 90],
+  ];
   for (const [word, x, y, turn] of sides) {
     const attrs = { class: "side", x, y, "text-anchor": "middle", transform: `rotate(${turn} ${x} ${y})` };
     svg.append(shape("text", attrs, word));
@@ -85,8 +90,8 @@ export function head(yawDeg = 0, size = 1) {
 /** A small compass of one sound; a plain ring with "mono" where its direction isn't known. */
 export function small(where, label) {
   const svg = compass({ label });
-  svg.append(head(0, 0.9));
+  svg.append(head(0, 1.3));
   if (isNumber(where.azimuth_deg)) svg.append(dot(where, { radius: 13 }));
-  else svg.append(shape("text", { class: "mono", x: 100, y: 150, "text-anchor": "middle" }, "mono"));
+  else svg.append(shape("text", { class: "mono", x: 100, y: 156, "text-anchor": "middle" }, "mono"));
   return svg;
 }

@@ -64,7 +64,12 @@ export class Describer {
 
   show(file, told) {
     const where = told.location ?? {};
-    const sound = { key: `file\n${file.name}\n${file.lastModified}`, title: file.name, where, load: () => file.arrayBuffer() };
+    const sound = {
+      key: `file\n${file.name}\n${file.lastModified}`,
+      title: file.name,
+      where,
+      load: () => file.arrayBuffer(),
+    };
     const heading = element("h3", { attrs: { tabindex: "-1" } }, told.text);
     byId("described").replaceChildren(
       isNumber(where.azimuth_deg) ? picture(where) : "",
@@ -101,7 +106,8 @@ function picture(where) {
   return svg;
 }
 
-const unsure = (where) => (isNumber(where.uncertainty_deg) ? `, give or take ${Math.round(where.uncertainty_deg)} degrees` : "");
+const unsure = (where) =>
+  isNumber(where.uncertainty_deg) ? `, give or take ${Math.round(where.uncertainty_deg)} degrees` : "";
 
 function facts(where) {
   const rows = [];
@@ -109,7 +115,8 @@ function facts(where) {
     const give = isNumber(where.uncertainty_deg) ? `, ± ${Math.round(where.uncertainty_deg)}°` : "";
     rows.push(["Direction", azimuth(where.azimuth_deg) + give]);
   } else rows.push(["Direction", "not known: one channel, or silence"]);
-  if (isNumber(where.elevation_deg)) rows.push(["Height", `${height(where.elevation_deg)} (${signed(where.elevation_deg)}°)`]);
+  if (isNumber(where.elevation_deg))
+    rows.push(["Height", `${height(where.elevation_deg)} (${signed(where.elevation_deg)}°)`]);
   if (isNumber(where.distance_m)) rows.push(["Distance", metres(where.distance_m)]);
   if (room(where)) rows.push(["Room", room(where)]);
   return element("dl", {}, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));

@@ -55,7 +55,9 @@ async function search() {
   asking = mine;
   const slow = setTimeout(() => busy(true), SLOW_MS);
   try {
-    const answer = await (state.upload ? api.searchByFile(state.upload, mine.signal) : api.search(toRequest(state), mine.signal));
+    const answer = await (state.upload
+      ? api.searchByFile(state.upload, mine.signal)
+      : api.search(toRequest(state), mine.signal));
     if (mine.signal.aborted) return undefined;
     showHits(answer);
   } catch (error) {
@@ -75,7 +77,11 @@ function showHits(answer) {
   showDots();
   byId("more").hidden = Boolean(state.upload) || hits.length < state.k;
   const took = isNumber(answer.seconds) ? ` (${Math.round(1000 * answer.seconds)} ms)` : "";
-  say(hits.length ? `${count(hits.length, "result")} for ${inWords(state)}${took}` : `Nothing found for ${inWords(state)}. Widen the direction or the distance.`);
+  say(
+    hits.length
+      ? `${count(hits.length, "result")} for ${inWords(state)}${took}`
+      : `Nothing found for ${inWords(state)}. Widen the direction or the distance.`,
+  );
 }
 
 function clear() {
@@ -163,7 +169,9 @@ const asMetres = (text) => (text === "" || !(Number(text) >= 0) ? null : Number(
 
 function wireForm() {
   byId("examples").append(
-    ...EXAMPLES.map((text) => element("button", { type: "button", className: "chip", on: { click: () => ask(text) } }, text)),
+    ...EXAMPLES.map((text) =>
+      element("button", { type: "button", className: "chip", on: { click: () => ask(text) } }, text),
+    ),
   );
   byId("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -177,7 +185,10 @@ function wireForm() {
     state = { ...state, minus: event.target.value.trim(), k: PAGE };
     searchAfterTyping();
   });
-  for (const [id, name] of [["near", "nearM"], ["far", "farM"]]) {
+  for (const [id, name] of [
+    ["near", "nearM"],
+    ["far", "farM"],
+  ]) {
     byId(id).addEventListener("input", (event) => {
       state = { ...state, [name]: asMetres(event.target.value), k: PAGE };
       searchAfterTyping();
@@ -247,7 +258,8 @@ function wireCompass() {
 
 async function ready({ index }) {
   const usable = Boolean(index?.files);
-  for (const control of document.querySelectorAll("#search-form input, #search-form button")) control.disabled = !usable;
+  for (const control of document.querySelectorAll("#search-form input, #search-form button"))
+    control.disabled = !usable;
   if (!usable) {
     soundMap.show([]);
     say("There is nothing to search yet.");

@@ -81,6 +81,9 @@ export class SoundMap {
     if (event.key in ARROWS) {
       const next = this.neighbour(...ARROWS[event.key]);
       if (next >= 0) this.choose(next);
+    } else if (event.key === "PageDown" || event.key === "PageUp") {
+      const step = event.key === "PageDown" ? 1 : -1; // one after the other, so that none is out of reach
+      this.choose((this.chosen + step + this.points.length) % this.points.length);
     } else if (event.key === "Enter" || event.key === " ") {
       if (this.chosen >= 0) this.acts.play(this.points[this.chosen]);
     } else {

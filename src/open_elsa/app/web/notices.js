@@ -5,6 +5,8 @@ import { byId } from "./dom.js";
 import { count } from "./words.js";
 
 const POLL_MS = 5000;
+const REFILL = "Put recordings into its folder and run “elsa index FOLDER”.";
+const REOPEN = "Index a folder with “elsa index FOLDER” and start this page for it.";
 
 /** How the page stands with the server. `ready(health)` is called whenever the server answers again. */
 export class Notices {
@@ -35,11 +37,13 @@ export class Notices {
 
   tell({ model, index }) {
     const line = byId("collection");
-    if (!index) line.textContent = "No collection is open.";
-    else if (!index.files) line.textContent = "The collection is empty.";
-    else line.textContent = `${count(index.files, "file")}, ${count(index.windows, "window")} · ${model}`;
-    if (!index) this.show("No collection is open. Index a folder with “elsa index FOLDER”, then start the page for that folder. Recordings can be described all the same.");
-    else if (!index.files) this.show("The collection is empty. Put recordings into its folder and run “elsa index FOLDER”. Recordings can be described all the same.");
+    if (index?.files) {
+      line.textContent = `${count(index.files, "file")}, ${count(index.windows, "window")} · ${model}`;
+      return;
+    }
+    const why = index ? "The collection is empty." : "No collection is open.";
+    line.textContent = why;
+    this.show(`${why} ${index ? REFILL : REOPEN} Recordings can be described all the same.`);
   }
 
   /** Show an error where it belongs; gives its words. */

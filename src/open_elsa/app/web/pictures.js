@@ -13,7 +13,8 @@ export const keyOf = (hit) => `${hit.file}\n${hit.start_s}\n${hit.end_s}`;
 async function fetched(kind, hit) {
   const key = `${kind}\n${keyOf(hit)}`;
   if (!kept.has(key)) {
-    const answer = kind === "peaks" ? api.peaks(hit, BARS) : api.spectrogram(hit).then((blob) => createImageBitmap(blob));
+    const answer =
+      kind === "peaks" ? api.peaks(hit, BARS) : api.spectrogram(hit).then((blob) => createImageBitmap(blob));
     kept.set(key, answer);
     answer.catch(() => kept.delete(key));
     if (kept.size > KEPT) kept.delete(kept.keys().next().value);
@@ -52,13 +53,16 @@ async function draw(canvas) {
   }
 }
 
-const seen = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting) continue;
-    seen.unobserve(target);
-    draw(target);
-  }
-}, { rootMargin: "200px" });
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      seen.unobserve(target);
+      draw(target);
+    }
+  },
+  { rootMargin: "200px" },
+);
 
 /** Draw a hit's picture ("peaks" or "spectrogram") as soon as the canvas comes near the screen. */
 export function picture(canvas, hit, kind) {

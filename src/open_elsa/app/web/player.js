@@ -127,7 +127,8 @@ export class Player {
     }
     const height = this.pitchDeg ? `, ${Math.abs(this.pitchDeg)}° ${this.pitchDeg > 0 ? "up" : "down"}` : "";
     const where = this.sound?.where;
-    const heard = where && isNumber(where.azimuth_deg) ? `; the sound is ${relative(where.azimuth_deg - this.yawDeg)}` : "";
+    const heard =
+      where && isNumber(where.azimuth_deg) ? `; the sound is ${relative(where.azimuth_deg - this.yawDeg)}` : "";
     byId("look").textContent = `With headphones: you look ${azimuth(this.yawDeg)}${height}${heard}.`;
   }
 

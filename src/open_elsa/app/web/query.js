@@ -63,7 +63,13 @@ export function inWords(state) {
   if (state.mode !== "any") parts.push(whereInWords(state));
   if (hasDistance(state)) {
     const [near, far] = [state.nearM, state.farM];
-    parts.push(far === null ? `${metres(near)} or farther` : near === null ? `within ${metres(far)}` : `${metres(near)} to ${metres(far)} away`);
+    parts.push(
+      far === null
+        ? `${metres(near)} or farther`
+        : near === null
+          ? `within ${metres(far)}`
+          : `${metres(near)} to ${metres(far)} away`,
+    );
   }
   return parts.join(", ");
 }
@@ -80,4 +86,5 @@ export const MOVES = [
 ];
 
 /** "left" for a dial's value text. */
-export const dialText = (state) => (state.mode === "any" ? "anywhere" : `${direction(state.azimuthDeg)}, ${Math.round(state.azimuthDeg)} degrees`);
+export const dialText = (state) =>
+  state.mode === "any" ? "anywhere" : `${direction(state.azimuthDeg)}, ${Math.round(state.azimuthDeg)} degrees`;

@@ -49,10 +49,10 @@ function card(hit, i, kind, acts) {
     element(
       "div",
       { className: "card-main" },
-      title(hit, id),
+      element("div", { className: "card-head" }, title(hit, id), likeliness(hit)),
       element("p", { className: "meta" }, facts(hit)),
       frame,
-      element("div", { className: "card-foot" }, likeliness(hit), actions(hit, id, acts)),
+      actions(hit, id, acts),
     ),
   );
   item.key = keyOf(hit);
@@ -85,12 +85,13 @@ function likeliness(hit) {
   const share = Math.min(Math.max(known ? hit.probability : hit.score, 0), 1);
   const fill = element("i");
   fill.style.width = `${100 * share}%`;
-  const told = known ? `${Math.round(100 * hit.probability)} % likely` : "match";
+  const score = hit.score.toFixed(2).replace("-", "−");
   return element(
     "p",
-    { className: "likeliness" },
+    { className: "likeliness", title: `similarity ${score}` },
     element("span", { className: "bar", attrs: { "aria-hidden": "true" } }, fill),
-    element("span", {}, `${told} · score ${hit.score.toFixed(2)}`),
+    known ? `${Math.round(100 * hit.probability)} % likely` : `score ${score}`,
+    known ? element("span", { className: "unseen" }, `, similarity ${score}`) : null,
   );
 }
 
@@ -120,7 +121,7 @@ function actions(hit, id, acts) {
     element(
       "span",
       { className: "moves", attrs: { role: "group", "aria-label": "This sound, moved" } },
-      element("span", { attrs: { "aria-hidden": "true" } }, "but"),
+      element("span", { attrs: { "aria-hidden": "true" } }, "moved"),
       ...moves,
     ),
   );

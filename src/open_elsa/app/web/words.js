@@ -59,7 +59,8 @@ export function room(where) {
 }
 
 export const metres = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} m`;
-export const signed = (degrees) => `${Math.round(degrees) > 0 ? "+" : Math.round(degrees) < 0 ? "−" : ""}${Math.abs(Math.round(degrees))}`;
+export const signed = (degrees) =>
+  `${Math.round(degrees) > 0 ? "+" : Math.round(degrees) < 0 ? "−" : ""}${Math.abs(Math.round(degrees))}`;
 export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 /** Seconds as a clock: 65 -> "1:05"; 3725 -> "1:02:05". */
@@ -67,7 +68,9 @@ export function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds + 1e-6));
   const tail = String(whole % 60).padStart(2, "0");
   const minutes = Math.floor(whole / 60);
-  return minutes < 60 ? `${minutes}:${tail}` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${tail}`;
+  return minutes < 60
+    ? `${minutes}:${tail}`
+    : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${tail}`;
 }
 
 export const span = (hit) => `${clock(hit.start_s)}–${clock(Math.ceil(hit.end_s - 1e-6))}`;
