@@ -14,6 +14,8 @@ export class Refused extends Error {
 
 const TOKEN = "elsa-token";
 const PATIENCE_MS = 60000;
+const TRIES = 3; // a busy server says 429
+const PAUSE_MS = 500;
 
 /** Keep a token for as long as this tab is open. */
 export function useToken(token) {
@@ -34,18 +36,26 @@ async function ask(path, { body, signal, headers = {} } = {}) {
     signal: signal ? AbortSignal.any([signal, patience]) : patience,
     body,
   };
-  let answer;
+  for (let tries = 1; ; tries++) {
+    const answer = await reach(path, options);
+    if (answer.ok) return answer;
+    if (answer.status === 401) throw new NeedsToken("This server asks for a token.");
+    if (answer.status !== 429 || tries === TRIES) throw new Refused(await reason(answer), answer.status);
+    await pause(PAUSE_MS * tries);
+  }
+}
+
+async function reach(path, options) {
   try {
-    answer = await fetch(path, options);
+    return await fetch(path, options);
   } catch (error) {
     if (isOutdated(error)) throw error;
     if (error.name === "TimeoutError") throw new Refused("The server took too long to answer.", 504);
     throw new ServerGone("The server does not answer.");
   }
-  if (answer.ok) return answer;
-  if (answer.status === 401) throw new NeedsToken("This server asks for a token.");
-  throw new Refused(await reason(answer), answer.status);
 }
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function reason(answer) {
   if (answer.status === 429) return "The server is busy; try again in a moment.";

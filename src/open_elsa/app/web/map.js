@@ -13,6 +13,7 @@ export class SoundMap {
   constructor(acts) {
     this.acts = acts;
     this.points = [];
+    this.keys = [];
     this.places = [];
     this.found = new Map(); // key -> rank
     this.chosen = -1;
@@ -33,6 +34,7 @@ export class SoundMap {
   /** Take the points of GET /map; none hides the map. */
   show(points) {
     this.points = points;
+    this.keys = points.map(keyOf);
     this.chosen = -1;
     byId("map").hidden = points.length === 0;
     byId("map-like").disabled = true;
@@ -47,7 +49,7 @@ export class SoundMap {
   }
 
   first() {
-    const best = this.points.findIndex((point) => this.found.get(keyOf(point)) === 0);
+    const best = this.keys.findIndex((key) => this.found.get(key) === 0);
     return Math.max(best, 0);
   }
 
@@ -55,7 +57,7 @@ export class SoundMap {
     if (i === this.chosen) return;
     this.chosen = i;
     const point = this.points[i];
-    const rank = this.found.get(keyOf(point));
+    const rank = this.found.get(this.keys[i]);
     byId("map-told").textContent = nameOf(point) + (rank === undefined ? "" : ` (result ${rank + 1})`);
     byId("map-like").disabled = false;
     this.draw();
@@ -118,12 +120,12 @@ export class SoundMap {
       context.fill();
     };
     context.globalAlpha = 0.55;
-    this.points.forEach((point, i) => {
-      if (!this.found.has(keyOf(point))) dot(i, radius, plain);
+    this.keys.forEach((key, i) => {
+      if (!this.found.has(key)) dot(i, radius, plain);
     });
     context.globalAlpha = 1;
-    this.points.forEach((point, i) => {
-      if (this.found.has(keyOf(point))) dot(i, radius + 1.5, accent);
+    this.keys.forEach((key, i) => {
+      if (this.found.has(key)) dot(i, radius + 1.5, accent);
     });
     if (this.chosen >= 0) {
       context.beginPath();
