@@ -20,6 +20,7 @@ export class Engine {
     if (this.context) return this.context.resume();
     // made on first use: browsers want a click before they let a page sound
     this.context = new AudioContext();
+    // two ears, whatever comes: one channel goes to both
     this.ears = new GainNode(this.context, { channelCount: 2, channelCountMode: "explicit" });
     this.ears.connect(this.context.destination);
     const split = new ChannelSplitterNode(this.context, { numberOfOutputs: 2 });
@@ -66,11 +67,10 @@ export class Engine {
     this.pause();
     this.offset = from >= this.duration ? 0 : Math.max(0, from);
     const source = new AudioBufferSourceNode(this.context, { buffer: this.buffer, loop: this.repeat });
-    const fade = new GainNode(this.context, { gain: 0, channelInterpretation: "discrete" });
+    const fade = new GainNode(this.context, { gain: 0 });
     fade.gain.linearRampToValueAtTime(1, this.context.currentTime + FADE_S);
     source.connect(fade);
     fade.connect(this.ambisonic ? this.head.input : this.ears);
-    if (!this.ambisonic) fade.channelInterpretation = "speakers"; // one channel goes to both ears
     source.onended = () => {
       if (this.source !== source) return; // it was stopped by hand
       this.source = null;

@@ -71,6 +71,7 @@ async function search() {
 
 function showHits(answer) {
   hits = answer.hits;
+  byId("welcome").hidden = true;
   showResults(list, hits, chosen("picture"), { play, like: moreLike, move: moveTo });
   if (player.sound) markPlaying(list, player.sound.key, player.engine.playing);
   soundMap.mark(hits);
@@ -91,7 +92,8 @@ function clear() {
   byId("more").hidden = true;
   soundMap.mark([]);
   showDots();
-  say("Ask for a sound, or drag the compass to hear what comes from there.");
+  byId("welcome").hidden = false;
+  say("Nothing asked yet.");
 }
 
 function say(text, wrong = false) {
@@ -148,7 +150,6 @@ function ask(text) {
 
 function change(changes, soon = search) {
   state = { ...state, ...changes, k: PAGE };
-  if (state.upload && Object.keys(changes).some((name) => name !== "upload")) state.upload = null;
   showQuery();
   soon();
 }
@@ -162,6 +163,7 @@ function showQuery() {
   choose("about", state.about);
   byId("like").hidden = !state.like && !state.upload;
   byId("like-text").textContent = inWords(state);
+  byId("where").inert = byId("options").inert = Boolean(state.upload); // a file is asked about as it is
   showWhere();
 }
 
@@ -262,6 +264,7 @@ async function ready({ index }) {
     control.disabled = !usable;
   if (!usable) {
     soundMap.show([]);
+    byId("welcome").hidden = true;
     say("There is nothing to search yet.");
     return;
   }

@@ -72,7 +72,7 @@ function title(hit, id) {
 }
 
 function facts(hit) {
-  return [place(hit), room(hit)].filter(Boolean).join(" · ");
+  return room(hit) ? `${place(hit)} · room: ${room(hit)}` : place(hit);
 }
 
 function spoken(hit) {

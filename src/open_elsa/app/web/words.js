@@ -50,10 +50,10 @@ export function place(where) {
   return parts.join(", ");
 }
 
-/** What is known of the room: "room of 42 m², T30 0.4 s"; empty where nothing is. */
+/** What is known of the room: "42 m², T30 0.4 s"; empty where nothing is. */
 export function room(where) {
   const parts = [];
-  if (isNumber(where.floor_area_m2)) parts.push(`room of ${Math.round(where.floor_area_m2)} m²`);
+  if (isNumber(where.floor_area_m2)) parts.push(`${Math.round(where.floor_area_m2)} m²`);
   if (isNumber(where.t30_s)) parts.push(`T30 ${where.t30_s.toFixed(1)} s`);
   return parts.join(", ");
 }
