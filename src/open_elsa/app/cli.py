@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("commands", "MakeIndex"),
     "search": ("commands", "Search"),
     "describe": ("commands", "Describe"),
+    "serve": ("commands_serve", "Serve"),
     "check-audio": ("commands", "CheckAudio"),
     "rooms make": ("commands_data", "RoomsMake"),
     "rooms check": ("commands_rooms", "RoomsCheck"),
@@ -47,6 +48,7 @@ SUMMARY = {
     "index": "make a folder of sounds searchable",
     "search": "find sounds by what they are and where they come from",
     "describe": "say in a sentence what is heard and where",
+    "serve": "search, listen and describe in a browser, or from programs over HTTP",
     "check-audio": "levels, ambisonic convention and directions of a recording, no model needed",
     "rooms make": "simulate a bank of room responses",
     "rooms check": "hold the room simulator, or a bank, against physics",
@@ -178,7 +180,7 @@ def description(cls: type[Any]) -> str:
 def top_help() -> str:
     """What `elsa --help` prints."""
     names = list(COMMANDS)
-    return TOP.format(use=_lines(names[:6]), make=_lines(names[6:]))
+    return TOP.format(use=_lines(names[:7]), make=_lines(names[7:]))
 
 
 def _lines(names: list[str]) -> str:

@@ -177,7 +177,7 @@ class Embedder:
         A sound longer than config.window_s is cut into half-overlapping windows; its vector is the normalised mean
         over those that are not silent. Raises AudioError naming the first sound that cannot be used.
         """
-        rows = [_whole(windows).embedding for windows in self._all(sounds, convention)]
+        rows = [whole(windows).embedding for windows in self._all(sounds, convention)]
         return np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
 
     def embed_windows(self, sounds: Audios, *, convention: str = "auto") -> list[Embedding]:
@@ -194,7 +194,7 @@ class Embedder:
 
     def analyse(self, sounds: Audios, *, convention: str = "auto") -> list[Analysis]:
         """Embed and locate in one pass, one Analysis a sound."""
-        return [_whole(windows) for windows in self._all(sounds, convention)]
+        return [whole(windows) for windows in self._all(sounds, convention)]
 
     def stream(
         self, sounds: Iterable[AudioLike], *, convention: str = "auto", on_error: OnError | None = None
@@ -352,7 +352,7 @@ def rank(labels: Sequence[str], probabilities: NDArray[np.float32]) -> dict[str,
     return {labels[i]: float(probabilities[i]) for i in order}
 
 
-def _whole(windows: Sequence[WindowAnalysis]) -> Analysis:
+def whole(windows: Sequence[WindowAnalysis]) -> Analysis:
     """One answer for a sound of several windows: mean vector of those heard, place of the loudest."""
     heard = [w for w in windows if not w.silent] or list(windows)
     vector: Vectors = heard[0].embedding

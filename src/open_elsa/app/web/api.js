@@ -39,6 +39,7 @@ async function ask(path, { body, signal, headers = {} } = {}) {
   for (let tries = 1; ; tries++) {
     const answer = await reach(path, options);
     if (answer.ok) return answer;
+    if (answer.status === 502 || answer.status === 503) throw new ServerGone("The server is not ready.");
     if (answer.status === 401) throw new NeedsToken("This server asks for a token.");
     if (answer.status !== 429 || tries === TRIES) throw new Refused(await reason(answer), answer.status);
     await pause(PAUSE_MS * tries);
