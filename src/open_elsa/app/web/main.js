@@ -77,10 +77,9 @@ function showHits(answer) {
   soundMap.mark(hits);
   showDots();
   byId("more").hidden = Boolean(state.upload) || hits.length < state.k;
-  const took = isNumber(answer.seconds) ? ` (${Math.round(1000 * answer.seconds)} ms)` : "";
   say(
     hits.length
-      ? `${count(hits.length, "result")} for ${inWords(state)}${took}`
+      ? `${count(hits.length, "result")} for ${inWords(state)}`
       : `Nothing found for ${inWords(state)}. Widen the direction or the distance.`,
   );
 }

@@ -129,7 +129,7 @@ export class Player {
     const where = this.sound?.where;
     const heard =
       where && isNumber(where.azimuth_deg) ? `; the sound is ${relative(where.azimuth_deg - this.yawDeg)}` : "";
-    byId("look").textContent = `With headphones: you look ${azimuth(this.yawDeg)}${height}${heard}.`;
+    byId("look").textContent = `You look ${azimuth(this.yawDeg)}${height}${heard}.`;
   }
 
   show() {

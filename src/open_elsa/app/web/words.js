@@ -63,9 +63,9 @@ export const signed = (degrees) =>
   `${Math.round(degrees) > 0 ? "+" : Math.round(degrees) < 0 ? "−" : ""}${Math.abs(Math.round(degrees))}`;
 export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** Seconds as a clock: 65 -> "1:05"; 3725 -> "1:02:05". */
+/** Seconds as a clock: 65 -> "1:05"; 3725 -> "1:02:05". A resampled sound is a hair shorter than it was. */
 export function clock(seconds) {
-  const whole = Math.max(0, Math.floor(seconds + 1e-6));
+  const whole = Math.max(0, Math.floor(seconds + 0.01));
   const tail = String(whole % 60).padStart(2, "0");
   const minutes = Math.floor(whole / 60);
   return minutes < 60
