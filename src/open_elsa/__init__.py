@@ -16,16 +16,16 @@ if TYPE_CHECKING:
         LanguageModelError,
         TrainingError,
     )
+    from open_elsa.search.index import Hit, Index
     from open_elsa.sound.audio import Sound
     from open_elsa.using.embedder import Analysis, Embedder, Embedding, Location, load
-    from open_elsa.using.index import Hit, Index
 
 __version__ = "0.1.0"
 
 #: public name -> the module it lives in; imported on first use, so that `import open_elsa` costs nothing
 _HOMES = {
     **dict.fromkeys(("Analysis", "Embedder", "Embedding", "Location", "load"), "open_elsa.using.embedder"),
-    **dict.fromkeys(("Hit", "Index"), "open_elsa.using.index"),
+    **dict.fromkeys(("Hit", "Index"), "open_elsa.search.index"),
     "Sound": "open_elsa.sound.audio",
     **dict.fromkeys(
         (

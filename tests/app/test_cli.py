@@ -20,9 +20,9 @@ from fake import FakeModel
 from open_elsa.app import cli
 from open_elsa.errors import AudioError
 from open_elsa.scenes.scene_set import SceneSet
+from open_elsa.search import index as index_module
 from open_elsa.sound import audio, foa
 from open_elsa.using import embedder as embedder_module
-from open_elsa.using import index as index_module
 from open_elsa.using.embedder import Embedder
 
 RATE = 16000

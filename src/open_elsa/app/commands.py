@@ -15,8 +15,8 @@ from open_elsa.app.show import UsageError, degrees, number, say, side, span
 
 if TYPE_CHECKING:
     from open_elsa.app.demo import DemoOutcome
+    from open_elsa.search.index import Hit
     from open_elsa.using.check import AudioCheck
-    from open_elsa.using.index import Hit
 
 
 @dataclass(kw_only=True)
@@ -187,7 +187,7 @@ class MakeIndex(WithModel):
 
     def run(self) -> int:
         """Run it."""
-        from open_elsa.using.index import Index
+        from open_elsa.search.index import Index
 
         model = self.load()
         with show.progress("indexing", quiet=self.json) as tell:
@@ -244,7 +244,7 @@ class Search(WithModel):
 
     def run(self) -> None:
         """Run it."""
-        from open_elsa.using.index import Index
+        from open_elsa.search.index import Index
 
         if self.k < 1:
             raise UsageError("search: -k must be at least 1")

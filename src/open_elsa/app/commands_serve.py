@@ -14,8 +14,8 @@ from open_elsa.app.options import WithModel
 from open_elsa.app.show import UsageError, say
 
 if TYPE_CHECKING:
-    from open_elsa import Index
-    from open_elsa.app.server import ServeConfig
+    from open_elsa.app.server_service import ServeConfig
+    from open_elsa.search.index import Index
     from open_elsa.using.embedder import Embedder
 
 
@@ -78,7 +78,7 @@ class Serve(WithModel):
 
     def settings(self) -> ServeConfig:
         """The limits and the token that were asked for; raises UsageError, ConfigError."""
-        from open_elsa.app.server import ServeConfig
+        from open_elsa.app.server_service import ServeConfig
         from open_elsa.app.server_uploads import DecodeLimits
 
         if not 0 <= self.port <= 65535:
@@ -106,7 +106,8 @@ class Serve(WithModel):
 
 def _open(place: Path, model: Embedder, *, quiet: bool) -> Index:
     """The index there, made first where a folder of sounds has none."""
-    from open_elsa import DataError, Index
+    from open_elsa.errors import DataError
+    from open_elsa.search.index import Index
 
     try:
         return Index.open(place, model)

@@ -20,9 +20,9 @@ from open_elsa.scenes.render import render
 from open_elsa.scenes.rooms import RoomRanges, draw_position, draw_room, simulate
 from open_elsa.scenes.scene import RoomResponse, SpatialWords
 from open_elsa.scenes.scene_files import write_text
+from open_elsa.search.index import Hit, Index
 from open_elsa.sound import audio, foa
 from open_elsa.using.embedder import Embedder, load
-from open_elsa.using.index import Hit, Index
 
 SOUNDS = Path(__file__).parent / "demo_sounds"
 #: Rooms are drawn from this; training draws its rooms from seeds of its own.

@@ -12,10 +12,10 @@ import torch
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from open_elsa import Index
 from open_elsa.errors import DataError
 from open_elsa.evals import projection
 from open_elsa.model.features import kaldi_mel_bank
+from open_elsa.search.index import Index
 from open_elsa.sound import audio
 from open_elsa.sound.audio import Sound
 

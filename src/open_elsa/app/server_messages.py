@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from open_elsa.search.queries import About
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Bounds = tuple[Number | None, Number | None]
-About = Literal["both", "what", "where"]
 
 
 class _Asked(BaseModel):

@@ -53,10 +53,11 @@ class Directions:
         basis = np.linalg.svd(apart, full_matrices=False)[2][: len(AZIMUTHS) - 1]
         return cls(basis, apart @ basis.T)
 
-    def move(self, vectors: ArrayLike, azimuth_deg: float) -> Floats:
+    def move(self, vectors: ArrayLike, azimuth_deg: float, *, as_said: bool = False) -> Floats:
         """Turn vectors (n, d) to an azimuth in degrees, +90 left, any finite angle; (n, d) float32 unit vectors.
 
-        Between two of the four directions, theirs are mixed as the azimuth's cosine and sine say.
+        Between two of the four directions, theirs are mixed as the azimuth's cosine and sine say. What has less of a
+        direction than words give it keeps what it has; as_said: it is given as much.
         """
         rows = self._rows(vectors)
         azimuth = math.radians(azimuth_deg)
@@ -64,6 +65,8 @@ class Directions:
         aim = np.array([max(ahead, 0.0), max(left, 0.0), max(-ahead, 0.0), max(-left, 0.0)]) @ self.corners
         inside = rows @ self.basis.T
         strength = np.linalg.norm(inside, axis=1, keepdims=True)
+        if as_said:
+            strength = np.maximum(strength, np.linalg.norm(self.corners, axis=1).mean())
         return unit(rows + (strength * aim / max(float(np.linalg.norm(aim)), 1e-12) - inside) @ self.basis)
 
     def remove(self, vectors: ArrayLike) -> Floats:

@@ -13,8 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, DataError, ElsaError
-from open_elsa.using.embedder import Embedder, WindowAnalysis
-from open_elsa.using.index_store import (
+from open_elsa.search.index_store import (
     DEFAULT_NAME,
     MANIFEST,
     PLACE,
@@ -31,6 +30,12 @@ from open_elsa.using.index_store import (
     read_manifest,
     read_parts,
 )
+from open_elsa.search.queries import About, View, query_vector
+from open_elsa.search.scores import Calibration, calibration, percentile
+from open_elsa.sound.audio import read as read_audio
+from open_elsa.sound.files import AudioReader
+from open_elsa.sound.writing import write as write_audio
+from open_elsa.using.embedder import Embedder, WindowAnalysis
 from open_elsa.using.pieces import AudioLike
 
 #: How often finished files are written to disk: what a kill can cost.
@@ -53,7 +58,16 @@ class BuildReport:
 
 @dataclass(frozen=True)
 class Hit:
-    """One file found: its best window, the score (cosine, -1..1) and what the model heard of the place there."""
+    """One window found, and what the model heard of the place there.
+
+    score: cosine with the query, -1..1, of the whole vectors or of the part that `about` asked for.
+    probability: 0..1, of plain text queries with weights that were calibrated, else None (sounds, vectors, `minus`,
+    `move_to`, other weights). It answers: this sentence and this recording, and a coin was tossed whether the sentence
+    is the recording's own or that of another one; how often is it its own, at such a cosine? It weighs one text against
+    one recording. It doesn't know how many recordings the index holds: of ten thousand that have nothing to do with the
+    query some score high, so look at `percentile` too, and at the first hits rather than at a threshold.
+    percentile: how many percent of all windows that were compared (those within the ranges asked for) score below.
+    """
 
     file: str
     path: str
@@ -66,6 +80,8 @@ class Hit:
     floor_area_m2: float | None
     t30_s: float | None
     is_spatial: bool
+    probability: float | None = None
+    percentile: float = 0.0
 
 
 class Index:
@@ -166,7 +182,11 @@ class Index:
         audio: AudioLike | None = None,
         *,
         vector: NDArray[np.float32] | None = None,
+        minus: str | None = None,
+        move_to: str | float | None = None,
+        about: About = "both",
         k: int = 10,
+        per_file: int = 1,
         azimuth_deg: tuple[float, float] | None = None,
         elevation_deg: Range | None = None,
         distance_m: Range | None = None,
@@ -175,15 +195,21 @@ class Index:
         spatial: bool | None = None,
         convention: str = "auto",
     ) -> list[Hit]:
-        """Find the k files nearest to a text, a sound or a vector: exact, one hit a file (its best window).
+        """Find what is nearest to a text, a sound or a vector, best first; windows that overlap count once.
 
+        minus: a text to be without: "a dog", minus "barking". move_to: the query heard from another direction, in words
+        ("on my right") or as an azimuth in degrees, +90 left. about: "what" compares what is heard wherever it is,
+        "where" the place whatever is heard there. k: how many hits; per_file: how many of one file.
         azimuth_deg: (from, to) counter-clockwise, so (150, -150) is behind; the other ranges are (least, most), None
         for no bound. A range on the place leaves out mono files, whose place nobody knows. spatial: True for ambisonic
-        files only, False for mono only. Raises DataError unless exactly one of text, audio, vector is given.
+        files only, False for mono only. Raises DataError unless exactly one of text, audio, vector is given, and for
+        words in move_to that name no direction.
         """
-        if k < 1:
-            raise DataError(f"k must be at least 1, got {k}")
-        query = self._query(text, audio, vector, convention)
+        if k < 1 or per_file < 1:
+            raise DataError(f"k and per_file must be at least 1, got {k} and {per_file}")
+        whole = self._query(text, audio, vector, minus, move_to, convention)
+        view = View.of(about, self.embedder)
+        query = view.query(whole)
         ranges = {
             "elevation_deg": elevation_deg,
             "distance_m": distance_m,
@@ -191,29 +217,76 @@ class Index:
             "t30_s": t30_s,
         }
         keep = self._keep(azimuth_deg, ranges, spatial)
-        scores = self.vectors[keep] @ query
-        hits: dict[str, Hit] = {}
-        for i in np.argsort(-scores, kind="stable"):
-            row = keep[i]
-            if self._files[row] not in hits:
-                hits[self._files[row]] = self._hit(row, float(scores[i]))
-                if len(hits) == k:
-                    break
-        return list(hits.values())
+        scores = view.scores(self.vectors[keep], query)
+        plain = text is not None and minus is None and move_to is None
+        curve = calibration(str(self.manifest["weights_sha256"]), about) if plain else None
+        return [
+            self._hit(keep[i], float(scores[i]), curve, percentile(scores, scores[i]))
+            for i in self._chosen(keep, scores, k, per_file)
+        ]
+
+    def rows(self) -> pa.Table:
+        """Every window without its vector, in the order of `vectors`: file, times, place, is_spatial."""
+        return self.table.drop_columns(["vector"])
+
+    def snippet(self, hit: Hit, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the window of a hit as a WAV file of 32-bit floats, whole, all its channels at its own rate.
+
+        Four channels are written as AmbiX, whatever convention the index was built with; others as they are. Raises
+        AudioError where the recording is gone or changed to shorter, and for an existing file unless overwrite.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".wav":
+            raise DataError(f"{path}: a snippet is a .wav file")
+        source, rate = self.root / hit.file, 0
+        with AudioReader(source) as reader:
+            rate, channels = reader.sample_rate, reader.channels
+            start, stop = round(hit.start_s * rate), round(hit.end_s * rate)
+            if stop > reader.frames:
+                raise AudioError(f"{source} has changed since it was indexed: it is shorter; index the folder again")
+            if channels != 4:
+                reader.skip(start)
+                samples = reader.read(stop - start)
+        if channels == 4:
+            convention = str(self.manifest["convention"])
+            seconds = (stop - start) / rate
+            samples = read_audio(source, convention=convention, start_s=start / rate, duration_s=seconds).samples
+        return write_audio(path, samples, rate, overwrite=overwrite, subtype="FLOAT")
+
+    def _chosen(self, keep: NDArray[np.intp], scores: NDArray[np.float32], k: int, per_file: int) -> Iterator[np.intp]:
+        """The best windows, at most so many a file and none that overlaps a better one."""
+        taken: dict[str, list[tuple[float, float]]] = {}
+        found = 0
+        for i in _best_first(scores, 8 * k * per_file):
+            file = self._files[keep[i]]
+            start, end = (float(self._columns[name][keep[i]]) for name in ("start_s", "end_s"))
+            others = taken.setdefault(file, [])
+            if len(others) < per_file and all(end <= a or start >= b for a, b in others):
+                others.append((start, end))
+                found += 1
+                yield i
+                if found == k:
+                    return
 
     def _query(
-        self, text: str | None, audio: AudioLike | None, vector: NDArray[np.float32] | None, convention: str
+        self,
+        text: str | None,
+        audio: AudioLike | None,
+        vector: NDArray[np.float32] | None,
+        minus: str | None,
+        move_to: str | float | None,
+        convention: str,
     ) -> NDArray[np.float32]:
         if sum(q is not None for q in (text, audio, vector)) != 1:
             raise DataError("ask with exactly one of text, audio and vector")
         if vector is not None:
+            if minus is not None or move_to is not None:
+                raise DataError("minus and move_to change a text or a sound, not a vector")
             query = np.asarray(vector, np.float32).reshape(-1)
         elif self.embedder is None:
             raise DataError("this index was opened without a model; pass the embedder to Index.open")
-        elif text is not None:
-            query = self.embedder.embed_text(text)[0]
         else:
-            query = self.embedder.embed_audio([audio], convention=convention)[0]  # type: ignore[list-item]
+            query = query_vector(self.embedder, text, audio, minus, move_to, convention)
         if query.shape[0] != self.vectors.shape[1]:
             raise DataError(f"the vector has {query.shape[0]} numbers, the index {self.vectors.shape[1]}")
         return query
@@ -237,12 +310,32 @@ class Index:
             keep &= self._columns["is_spatial"] == spatial
         return np.flatnonzero(keep)
 
-    def _hit(self, row: int, score: float) -> Hit:
+    def _hit(self, row: int, score: float, curve: Calibration | None, percent: float) -> Hit:
         values = {name: float(self._columns[name][row]) for name in (*PLACE, "start_s", "end_s")}
         place: dict[str, Any] = {n: None if np.isnan(v) else v for n, v in values.items()}
         file = str(self._files[row])
         spatial = bool(self._columns["is_spatial"][row])
-        return Hit(file=file, path=str(self.root / file), score=score, is_spatial=spatial, **place)
+        return Hit(
+            file=file,
+            path=str(self.root / file),
+            score=score,
+            is_spatial=spatial,
+            probability=None if curve is None else curve.probability(score),
+            percentile=percent,
+            **place,
+        )
+
+
+def _best_first(scores: NDArray[np.float32], enough: int) -> Iterator[np.intp]:
+    """Places of scores from the highest on, equal ones in order; only `enough` are sorted unless more are asked for."""
+    if enough < len(scores):
+        least = np.partition(scores, len(scores) - enough)[len(scores) - enough]
+        first = np.flatnonzero(scores >= least)
+        yield from first[np.argsort(-scores[first], kind="stable")]
+        rest = np.flatnonzero(scores < least)
+        yield from rest[np.argsort(-scores[rest], kind="stable")]
+    else:
+        yield from np.argsort(-scores, kind="stable")
 
 
 def _analyse(

@@ -13,10 +13,10 @@ import pytest
 from fake import FakeModel
 
 from open_elsa.errors import DataError
+from open_elsa.search import index as index_module
+from open_elsa.search.index import Index
 from open_elsa.sound import audio, foa
-from open_elsa.using import index as index_module
 from open_elsa.using.embedder import Embedder
-from open_elsa.using.index import Index
 
 Sine = Callable[..., np.ndarray]
 
