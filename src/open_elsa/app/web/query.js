@@ -31,7 +31,8 @@ export function toRequest(state) {
   const request = { k: state.k };
   if (state.like) request.like = { file: state.like.file, start_s: state.like.start_s };
   else request.text = state.text || (state.mode === "any" ? "a sound" : `a sound ${phrase(state.azimuthDeg)}`);
-  if (state.about !== "both") request.about = state.about;
+  const about = state.like || state.text ? state.about : "where";
+  if (about !== "both") request.about = about;
   if (state.minus) request.minus = state.minus;
   if (state.mode === "move") request.move_to = state.azimuthDeg;
   if (state.mode === "only") request.azimuth_deg = range(state);
