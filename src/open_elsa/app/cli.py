@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "embed": ("commands", "Embed"),
     "index": ("commands", "MakeIndex"),
     "search": ("commands", "Search"),
-    "describe": ("commands", "Describe"),
+    "describe": ("commands_describe", "Describe"),
     "check-audio": ("commands", "CheckAudio"),
     "rooms make": ("commands_data", "RoomsMake"),
     "rooms check": ("commands_rooms", "RoomsCheck"),
@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data check": ("commands_data", "DataCheck"),
     "train": ("commands_models", "Train"),
     "eval": ("commands_models", "Evaluate"),
+    "export onnx": ("commands_export", "ExportOnnx"),
 }
 
 SUMMARY = {
@@ -62,6 +63,7 @@ SUMMARY = {
     "data check": "say what of a data set is there, missing or broken",
     "train": "train a model from a folder of captioned sounds",
     "eval": "measure a model: retrieval, zero-shot, directions",
+    "export onnx": "both towers of a model as ONNX files, checked against torch",
 }
 
 TOP = """usage: elsa COMMAND [options]
