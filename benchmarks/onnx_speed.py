@@ -112,8 +112,8 @@ def save(metrics: dict[str, float], intervals: Any, options: argparse.Namespace)
         intervals=intervals,
         n=options.rounds,
         protocol=(
-            f"One {SECONDS:g} s ambisonic clip at {RATE} Hz, and one sentence, from memory to the vector, one at a "
-            f"time, {options.threads} CPU threads ({os.cpu_count()} cores), median of {options.rounds} interleaved rounds; "
+            f"One {SECONDS:g} s ambisonic clip at {RATE} Hz and one sentence, memory to vector, one by one, "
+            f"{options.threads} CPU threads ({os.cpu_count()} cores), median of {options.rounds} interleaved rounds, "
             "ratios within each round. Differences: largest over all numbers of a vector; the demo's recordings, each "
             "as mono and encoded at one direction. Intervals: bootstrap."
         ),

@@ -1,4 +1,4 @@
-"""A recording over time: each window located on its own, told together by power and certainty, in one pass of a file."""
+"""A recording over time: each window located on its own, told together by power and certainty."""
 
 from __future__ import annotations
 

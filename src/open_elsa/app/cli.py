@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("commands_models", "Train"),
     "eval": ("commands_models", "Evaluate"),
     "export onnx": ("commands_export", "ExportOnnx"),
+    "completion": ("commands_completion", "Completion"),
 }
 
 SUMMARY = {
@@ -63,6 +64,7 @@ SUMMARY = {
     "data check": "say what of a data set is there, missing or broken",
     "train": "train a model from a folder of captioned sounds",
     "eval": "measure a model: retrieval, zero-shot, directions",
+    "completion": "what a shell needs to complete commands and options",
     "export onnx": "both towers of a model as ONNX files, checked against torch",
 }
 

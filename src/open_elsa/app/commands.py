@@ -75,7 +75,8 @@ class Embed(WithModel):
     """Turn sounds, or sentences with --text, into vectors of unit length.
 
     Any rate and length, mono or ambisonic. A long sound gives the normalised mean of its windows, or with --windows
-    one vector a window. --out takes .npz (arrays vectors, sources or texts, start_s, end_s) or .parquet (columns).
+    one vector a window. --out takes .npz (arrays vectors, sources or texts, start_s, end_s) or .parquet (columns,
+    with the place of each sound or window).
 
     Examples:
       elsa embed dog.wav street.flac --out vectors.npz
@@ -116,12 +117,29 @@ class Embed(WithModel):
         if self.text and self.windows:
             raise UsageError("embed: --windows is for sounds")
         _check_out(self.out, (".npz", ".parquet"), self.force)
+        if self.out is not None and self.out.suffix == ".parquet":
+            self._parquet(self.out)
+            return
         rows = self._rows()
         if self.out is not None:
             _write_rows(self.out, rows)
             say(f"{len(rows)} vectors in {self.out}")
         shown = [r if self.out is None else {k: v for k, v in r.items() if k != "vector"} for r in rows]
         self.show(shown, lambda: self._text(rows))
+
+    def _parquet(self, out: Path) -> None:
+        """The table of `embeddings_table` as a file; shown are its columns without the vectors."""
+        import pyarrow.parquet as pq
+
+        from open_elsa.using.encoding import embeddings_table
+
+        what: dict[str, Any] = {"texts": self.text} if self.text else {"sounds": self.files, "windows": self.windows}
+        table = embeddings_table(self.load(), **what, convention=self.convention)
+        sink = io.BytesIO()
+        pq.write_table(table, sink)
+        _write_bytes(out, sink.getvalue())
+        say(f"{table.num_rows} vectors in {out}")
+        self.show(table.drop_columns("vector").to_pylist(), lambda: None)
 
     def _rows(self) -> list[dict[str, Any]]:
         model = self.load()
@@ -158,24 +176,20 @@ def _check_out(out: Path | None, suffixes: tuple[str, ...], force: bool) -> None
 
 def _write_rows(out: Path, rows: list[dict[str, Any]]) -> None:
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from open_elsa.scenes.scene_files import write_whole
 
     columns = {k: [row[k] for row in rows] for k in rows[0] if k != "notes"}
+    names = {"vector": "vectors", "source": "sources", "text": "texts"}
+    arrays: dict[str, Any] = {names.get(k, k): np.asarray(v) for k, v in columns.items()}
     sink = io.BytesIO()
-    if out.suffix == ".npz":
-        names = {"vector": "vectors", "source": "sources", "text": "texts"}
-        arrays: dict[str, Any] = {names.get(k, k): np.asarray(v) for k, v in columns.items()}
-        np.savez(sink, **arrays)
-    else:
-        vectors = np.stack(columns.pop("vector"))
-        table = pa.table(columns)
-        flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
-        pq.write_table(table.append_column("vector", flat), sink)
+    np.savez(sink, **arrays)
+    _write_bytes(out, sink.getvalue())
+
+
+def _write_bytes(out: Path, data: bytes) -> None:
+    from open_elsa.scenes.scene_files import write_whole
+
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, lambda temporary: temporary.write_bytes(sink.getvalue()))
+    write_whole(out, lambda temporary: temporary.write_bytes(data))
 
 
 @dataclass(kw_only=True)

@@ -88,8 +88,10 @@ def _map(axis: Any, track: Track) -> None:
     axis.set_xlim(180, -180)
     axis.set_ylim(-90, 90)
     axis.set_xticks([azimuth for azimuth, _ in _AZIMUTHS], [words for _, words in _AZIMUTHS])
-    axis.set_yticks([-90, -45, 0, 45, 90], ["below\n−90°", "−45°", "level\n0°", "45°", "above\n90°"])
+    axis.set_yticks([-90, -45, 0, 45, 90], ["−90°", "−45°", "0°", "45°", "90°"])
     axis.set_xticks(range(-180, 181, 30), minor=True)
+    for y, word in ((82, "above"), (-86, "below")):
+        axis.text(176, y, word, fontsize=8.5, color=_GREY)
     axis.grid(color=_LINE, linewidth=0.6)
     axis.set_axisbelow(True)
     axis.tick_params(labelsize=8.5, colors=_GREY, length=0)
@@ -203,7 +205,7 @@ def _numbers(figure: Any, track: Track) -> None:
         y = 0.535 - 0.04 * k
         figure.text(0.77, y, name, fontsize=9.5, color=INK)
         figure.text(0.975, y, value, fontsize=9.5, color=INK, ha="right", weight="bold")
-    key = "colour: time, size: level\npale blue: where it may be\n+ and dashes: the place told, its expected error"
+    key = "colour: time, size: level\npale blue: where it may be\ncross, dashes: the place told, its error"
     figure.text(0.77, 0.105, key if at.known else "", fontsize=7.5, color=_GREY, va="bottom")
 
 
