@@ -263,7 +263,7 @@ def test_pushing_sends_the_checkpoints_files_only(folder: Path, monkeypatch: pyt
     monkeypatch.setattr("huggingface_hub.HfApi", Api)
     assert checkpoints.push_to_hub(folder, "me/elsa", private=True) == "https://hub/commit/1"
     assert calls[0] == ("me/elsa", {"private": True, "exist_ok": True})
-    files = ["config.json", "model.safetensors", "README.md", "tokenizer.json", "captions/*"]
+    files = ["config.json", "model.safetensors", "README.md", "tokenizer.json", "training_data.csv", "captions/*"]
     assert calls[1][1]["allow_patterns"] == files
     (folder / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match="no model"):

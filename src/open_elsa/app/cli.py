@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("commands_search", "MakeIndex"),
     "watch": ("commands_search", "Watch"),
     "search": ("commands_search", "Search"),
-    "describe": ("commands", "Describe"),
+    "describe": ("commands_describe", "Describe"),
     "serve": ("commands_serve", "Serve"),
     "check-audio": ("commands", "CheckAudio"),
     "rooms make": ("commands_data", "RoomsMake"),
@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data check": ("commands_data", "DataCheck"),
     "train": ("commands_models", "Train"),
     "eval": ("commands_models", "Evaluate"),
+    "export onnx": ("commands_export", "ExportOnnx"),
+    "completion": ("commands_completion", "Completion"),
 }
 
 SUMMARY = {
@@ -66,6 +68,8 @@ SUMMARY = {
     "data check": "say what of a data set is there, missing or broken",
     "train": "train a model from a folder of captioned sounds",
     "eval": "measure a model: retrieval, zero-shot, directions",
+    "completion": "what a shell needs to complete commands and options",
+    "export onnx": "both towers of a model as ONNX files, checked against torch",
 }
 
 TOP = """usage: elsa COMMAND [options]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -16,6 +16,7 @@ from open_elsa.app.show import UsageError, degrees, number, say, side, span
 if TYPE_CHECKING:
     from open_elsa.app.demo import DemoOutcome
     from open_elsa.using.check import AudioCheck
+    from open_elsa.using.embedder import Embedder
 
 
 @dataclass(kw_only=True)
@@ -73,12 +74,14 @@ class Embed(WithModel):
     """Turn sounds, or sentences with --text, into vectors of unit length.
 
     Any rate and length, mono or ambisonic. A long sound gives the normalised mean of its windows, or with --windows
-    one vector a window. --out takes .npz (arrays vectors, sources or texts, start_s, end_s) or .parquet (columns).
+    one vector a window. --out takes .npz (arrays vectors, sources or texts, start_s, end_s) or .parquet (columns,
+    with the place of each sound or window).
 
     Examples:
       elsa embed dog.wav street.flac --out vectors.npz
       elsa embed long.wav --windows --out windows.parquet
       elsa embed --text "a dog barking on the left" --json
+      elsa embed *.wav --engine onnx --model elsa-small-onnx --out vectors.parquet
     """
 
     files: Files = ()
@@ -89,10 +92,22 @@ class Embed(WithModel):
     """Where to write the vectors: .npz or .parquet."""
     windows: bool = False
     """One vector a window instead of one a sound."""
+    engine: Literal["torch", "onnx"] = "torch"
+    """What computes: torch, or onnxruntime on what `elsa export onnx` wrote, named by --model."""
     convention: Convention = "auto"
     """What four-channel files are."""
     force: bool = False
     """Write over an existing file."""
+
+    def load(self) -> Embedder:
+        """The model that was asked for, in the engine that was."""
+        if self.engine == "torch":
+            return super().load()
+        if self.model is None or self.device != "cpu":
+            raise UsageError("embed: --engine onnx needs --model with the folder of an export, and runs on the cpu")
+        from open_elsa.using.onnx_model import load_onnx
+
+        return load_onnx(self.model)
 
     def run(self) -> None:
         """Run it."""
@@ -101,12 +116,29 @@ class Embed(WithModel):
         if self.text and self.windows:
             raise UsageError("embed: --windows is for sounds")
         _check_out(self.out, (".npz", ".parquet"), self.force)
+        if self.out is not None and self.out.suffix == ".parquet":
+            self._parquet(self.out)
+            return
         rows = self._rows()
         if self.out is not None:
             _write_rows(self.out, rows)
             say(f"{len(rows)} vectors in {self.out}")
         shown = [r if self.out is None else {k: v for k, v in r.items() if k != "vector"} for r in rows]
         self.show(shown, lambda: self._text(rows))
+
+    def _parquet(self, out: Path) -> None:
+        """The table of `embeddings_table` as a file; shown are its columns without the vectors."""
+        import pyarrow.parquet as pq
+
+        from open_elsa.using.encoding import embeddings_table
+
+        what: dict[str, Any] = {"texts": self.text} if self.text else {"sounds": self.files, "windows": self.windows}
+        table = embeddings_table(self.load(), **what, convention=self.convention)
+        sink = io.BytesIO()
+        pq.write_table(table, sink)
+        _write_bytes(out, sink.getvalue())
+        say(f"{table.num_rows} vectors in {out}")
+        self.show(table.drop_columns("vector").to_pylist(), lambda: None)
 
     def _rows(self) -> list[dict[str, Any]]:
         model = self.load()
@@ -143,72 +175,20 @@ def _check_out(out: Path | None, suffixes: tuple[str, ...], force: bool) -> None
 
 def _write_rows(out: Path, rows: list[dict[str, Any]]) -> None:
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from open_elsa.scenes.scene_files import write_whole
 
     columns = {k: [row[k] for row in rows] for k in rows[0] if k != "notes"}
+    names = {"vector": "vectors", "source": "sources", "text": "texts"}
+    arrays: dict[str, Any] = {names.get(k, k): np.asarray(v) for k, v in columns.items()}
     sink = io.BytesIO()
-    if out.suffix == ".npz":
-        names = {"vector": "vectors", "source": "sources", "text": "texts"}
-        arrays: dict[str, Any] = {names.get(k, k): np.asarray(v) for k, v in columns.items()}
-        np.savez(sink, **arrays)
-    else:
-        vectors = np.stack(columns.pop("vector"))
-        table = pa.table(columns)
-        flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
-        pq.write_table(table.append_column("vector", flat), sink)
+    np.savez(sink, **arrays)
+    _write_bytes(out, sink.getvalue())
+
+
+def _write_bytes(out: Path, data: bytes) -> None:
+    from open_elsa.scenes.scene_files import write_whole
+
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, lambda temporary: temporary.write_bytes(sink.getvalue()))
-
-
-@dataclass(kw_only=True)
-class Describe(WithModel):
-    """Say in a sentence what is heard and where, with likely names of the sound and the numbers behind it.
-
-    Place and room are those of the loudest ten seconds. The sentence is the model's own where it has a captioner, and
-    never contradicts the numbers; else it is made of the first name and the numbers. The names come from a list of
-    everyday sounds, or from --name: their probabilities weigh the names against each other, so something is always
-    first.
-
-    Examples:
-      elsa describe recording.wav
-      elsa describe *.wav --json
-      elsa describe yard.wav --name "a dog barking" --name "a car passing by"
-    """
-
-    files: Files = ()
-    """Sound files: WAV, FLAC, Ogg, Opus, MP3."""
-    name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A name to choose from, instead of the list, and to make the sentence of; may be repeated."""
-    tags: int = 3
-    """How many names to show."""
-    convention: Convention = "auto"
-    """What four-channel files are."""
-
-    def run(self) -> None:
-        """Run it."""
-        from open_elsa.using.describe import describe
-
-        files = need(self.files, "sound file")
-        if self.tags < 1:
-            raise UsageError("describe: --tags must be at least 1")
-        model = self.load()
-        found = describe(files, model, names=self.name or None, tags=self.tags, convention=self.convention)
-        self.show(found, lambda: self._text(found))
-
-    def _text(self, found: list[Any]) -> None:
-        for d in found:
-            print(f"{d.source}: {d.text}")
-            print("  " + ", ".join(f"{name} {share:.0%}" for name, share in d.tags))
-            at = d.location
-            if at.known:
-                room = f"room {number(at.floor_area_m2, 'm²', 0)}, T30 {number(at.t30_s, 's')}"
-                where = f"{side(at.azimuth_deg)}, elevation {degrees(at.elevation_deg)}, {number(at.distance_m, 'm')}"
-                print(f"  {where} (±{degrees(at.uncertainty_deg)}), {room}, at {span(d.start_s, d.end_s)}")
-            for note in d.notes:
-                say(f"  note: {note}")
+    write_whole(out, lambda temporary: temporary.write_bytes(data))
 
 
 @dataclass(kw_only=True)

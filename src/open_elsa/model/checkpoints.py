@@ -24,6 +24,8 @@ from open_elsa.model.pretrained import NoRandomStart
 
 CONFIG, WEIGHTS, CARD, TOKENIZER = "config.json", "model.safetensors", "README.md", "tokenizer.json"
 SHIPPED = "elsa-small"
+#: What makes a checkpoint: some licences ask that the list of recordings goes wherever the weights go.
+_PARTS = [CONFIG, WEIGHTS, CARD, TOKENIZER, "training_data.csv", "captions/*"]
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 _FLOAT16_LARGEST = 65504.0
@@ -126,10 +128,17 @@ def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> s
     read_config(folder)
     weights_hash(folder)
     api = HfApi()
-    api.create_repo(repo_id, private=private, exist_ok=True)
-    wanted = [CONFIG, WEIGHTS, CARD, TOKENIZER, "captions/*"]
-    commit = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=wanted)
+    try:
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        commit = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=_PARTS)
+    except (OSError, ValueError) as error:  # every error of the hub's own is one of these
+        raise CheckpointError(f"the hub did not take {repo_id} ({error}); log in with `hf auth login`") from error
     return str(commit.commit_url)
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of a checkpoint, with its captioner and the list of what it was trained on where they are there."""
+    return sorted(path for part in _PARTS for path in folder.glob(part) if path.is_file())
 
 
 def stored(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:

@@ -183,7 +183,7 @@ class SelectorEncoder(nn.Module):
         logits = (logits + context + self.loudness * level).float()
         weights = logits.flatten(2).softmax(-1)
         votes = torch.einsum("bhk,bck->bhc", weights, vectors.flatten(2).float())
-        entropy = -(weights * torch.log(weights + 1e-9)).sum(-1) / np.log(weights.shape[-1])
+        entropy = -(weights * torch.log(weights + 1e-9)).sum(-1) / _log_of_cells(weights)
         return votes, entropy
 
 
@@ -243,12 +243,19 @@ def _over_frequency(inputs: int, width: int, kernel: int) -> list[nn.Module]:
 
 def _one_by_one(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     """A 1 x 1 convolution (b, c, t, m) -> (b, h, t, m) as a matrix product, plane after plane whatever x's layout."""
-    if x.is_contiguous():
+    if x.is_contiguous() or torch.compiler.is_exporting():  # layouts do not leave torch, and lengths stay open
         return convolution(x)  # type: ignore[no-any-return]
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # (b, c, t * m), a view of channels last
     weight = convolution.weight.flatten(1).expand(len(x), -1, -1)
     assert convolution.bias is not None
     return torch.baddbmm(convolution.bias[:, None], weight, pixels).reshape(len(x), -1, *x.shape[2:])
+
+
+def _log_of_cells(weights: Tensor) -> float | Tensor:
+    """The logarithm of how many cells there are; in an exported graph an operation, for there the number is open."""
+    if torch.compiler.is_exporting():
+        return torch.ones_like(weights[0, 0]).sum().log()
+    return float(np.log(weights.shape[-1]))
 
 
 class _TimeBlock(nn.Module):

@@ -124,8 +124,8 @@ class MiniLMTextEncoder(nn.Module):
     def _read(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         weights = mask[..., None].to(tokens.dtype)
         sentence = (tokens * weights).sum(1) / weights.sum(1)
-        queries = self.queries.expand(len(tokens), -1, -1)
-        keep = torch.cat([mask.new_ones(len(tokens), 2), mask], 1)
+        queries = self.queries.expand(tokens.shape[0], -1, -1)
+        keep = torch.cat([mask.new_ones(tokens.shape[0], 2), mask], 1)
         read = self.layers(torch.cat([queries, tokens], 1), src_key_padding_mask=~keep)
         return self.what(torch.cat([read[:, 0], sentence], 1)), self.where(read[:, 1])
 

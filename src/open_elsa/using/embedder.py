@@ -8,7 +8,6 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,77 +16,17 @@ import torch
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, CheckpointError, ConfigError, ConventionError, DataError, ElsaError
-from open_elsa.sound import foa
+from open_elsa.using.analysis import Analysis as Analysis
+from open_elsa.using.analysis import Embedding as Embedding
+from open_elsa.using.analysis import Location as Location
+from open_elsa.using.analysis import Vectors as Vectors
+from open_elsa.using.analysis import WindowAnalysis as WindowAnalysis
+from open_elsa.using.analysis import locations, whole
 from open_elsa.using.pieces import AudioLike, Audios, Piece, as_list, pieces
 
 logger = logging.getLogger("open_elsa")
 
-Vectors = NDArray[np.float32]
 OnError = Callable[[int, ElsaError], None]
-
-
-@dataclass(frozen=True)
-class Location:
-    """What the model says of the place; every field None where it cannot know (mono, silence).
-
-    azimuth_deg: 0 ahead, +90 left, in (-180, 180]. elevation_deg: -90..90. distance_m: metres. floor_area_m2, t30_s,
-    drr_db: the room; uncertainty_deg: expected angular error. The last three are None in models that lack them.
-    """
-
-    azimuth_deg: float | None = None
-    elevation_deg: float | None = None
-    distance_m: float | None = None
-    floor_area_m2: float | None = None
-    t30_s: float | None = None
-    drr_db: float | None = None
-    uncertainty_deg: float | None = None
-
-    @property
-    def known(self) -> bool:
-        """True where a direction was heard."""
-        return self.azimuth_deg is not None
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """One window: vector (d,) float32 of unit norm, and where in which source it was heard, in seconds."""
-
-    vector: Vectors
-    start_s: float
-    end_s: float
-    source: str
-
-
-@dataclass(frozen=True)
-class WindowAnalysis:
-    """One window with everything known of it; level_db is the RMS of W in dBFS."""
-
-    embedding: Vectors
-    location: Location
-    start_s: float
-    end_s: float
-    source: str
-    level_db: float
-    silent: bool
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """One sound: embedding (d,) of the whole of it; location and its span start_s..end_s, the loudest window.
-
-    silent: nothing to hear in all of it. notes: what was assumed or stood in the way. loudest: embedding (d,) of the
-    loudest window alone.
-    """
-
-    embedding: Vectors
-    location: Location
-    start_s: float
-    end_s: float
-    source: str = ""
-    silent: bool = False
-    notes: tuple[str, ...] = ()
-    loudest: Vectors | None = None
 
 
 def load(path_or_id: str | Path | None = None, *, device: str = "cpu", batch_size: int = 16) -> Embedder:
@@ -167,6 +106,21 @@ class Embedder:
                 digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
             self._hash = digest.hexdigest()
         return self._hash
+
+    def save(self, folder: str | Path) -> Path:
+        """Copy the checkpoint that the model was loaded from, card and captioner with it, into a new folder.
+
+        Raises CheckpointError for a folder with files in it, or a model that came from no folder.
+        """
+        from open_elsa.using import sharing
+
+        return sharing.save(self, folder)
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:
+        """Upload the checkpoint and its card to the hub as "user/name"; the commit's address; or CheckpointError."""
+        from open_elsa.using import sharing
+
+        return sharing.push_to_hub(self, repo_id, private=private)
 
     # -- sounds ------------------------------------------------------------------------------------------------------
 
@@ -272,11 +226,20 @@ class Embedder:
         vectors = out.embedding.float().cpu().numpy()
         if not np.isfinite(vectors).all():
             raise CheckpointError(f"{self.name} gave a vector that is not finite; its weights are damaged")
-        places = _locations(out, [piece.spatial for piece in batch])
+        places = locations(out, [piece.spatial for piece in batch])
         return [
             WindowAnalysis(v, place, p.start_s, p.end_s, p.source, p.level_db, p.silent, p.notes)
             for v, place, p in zip(vectors, places, batch, strict=True)
         ]
+
+    def encode(self, what: Any, *, convention: str = "auto") -> Vectors:
+        """Embed sentences (str) and sounds (Path, (samples, rate), Sound), mixed: (n, dim), unit; of one alone (dim,).
+
+        A string is a sentence, never a file: one that names a file or ends like one raises DataError.
+        """
+        from open_elsa.using import encoding
+
+        return encoding.encode(self, what, convention=convention)
 
     # -- words -------------------------------------------------------------------------------------------------------
 
@@ -350,37 +313,3 @@ def rank(labels: Sequence[str], probabilities: NDArray[np.float32]) -> dict[str,
     """Labels with probabilities, most likely first; equal ones in the order given."""
     order = np.argsort(-probabilities, kind="stable")
     return {labels[i]: float(probabilities[i]) for i in order}
-
-
-def whole(windows: Sequence[WindowAnalysis]) -> Analysis:
-    """One answer for a sound of several windows: mean vector of those heard, place of the loudest."""
-    heard = [w for w in windows if not w.silent] or list(windows)
-    vector: Vectors = heard[0].embedding
-    if len(heard) > 1:
-        mean = np.mean([w.embedding for w in heard], axis=0, dtype=np.float64)
-        vector = np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
-    loudest = max(heard, key=lambda w: w.level_db)  # the first of equals
-    notes = tuple(dict.fromkeys(note for w in windows for note in w.notes))
-    return Analysis(
-        vector,
-        loudest.location,
-        loudest.start_s,
-        loudest.end_s,
-        loudest.source,
-        loudest.silent,
-        notes,
-        loudest.embedding,
-    )
-
-
-def _locations(out: Any, spatial: Sequence[bool]) -> list[Location]:
-    azimuth, elevation = foa.angles(out.direction.double().cpu().numpy())
-    columns: dict[str, Any] = {"azimuth_deg": azimuth, "elevation_deg": elevation}
-    for name in ("distance_m", "floor_area_m2", "t30_s", "drr_db", "uncertainty_deg"):
-        values = getattr(out, name)
-        columns[name] = None if values is None else values.float().cpu().numpy()
-    result = []
-    for i, heard in enumerate(spatial):
-        fields = {k: float(v[i]) for k, v in columns.items() if heard and v is not None and np.isfinite(v[i])}
-        result.append(replace(Location(), **fields))
-    return result
