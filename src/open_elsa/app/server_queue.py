@@ -114,7 +114,7 @@ class ModelQueue:
                 raise QueueClosedError
             if self.depth >= self._most_waiting:  # those given up leave room
                 for jobs in (self._texts, self._works):
-                    alive = [j for j in jobs if not j.answer.cancelled()]  # type: ignore[attr-defined]
+                    alive = [j for j in jobs if not j.answer.cancelled()]
                     jobs.clear()
                     jobs.extend(alive)  # type: ignore[arg-type]
             if self.depth >= self._most_waiting:
