@@ -58,8 +58,9 @@ def test_what_is_written(torch_model: Embedder, exported: export.Exported) -> No
     assert about["largest_difference"] == {"audio": exported.audio_difference, "text": exported.text_difference}
     assert 0 < exported.audio_difference < 1e-4 and 0 < exported.text_difference < 1e-4
     graph = onnx.load(str(exported.folder / "audio.onnx")).graph
-    open_sizes = [[d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim] for i in graph.input]
-    assert open_sizes == [["batch", 4, "samples"], ["batch"]]
+    audio_in, spatial_in = ([d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim] for i in graph.input)
+    assert audio_in[1] == 4 and isinstance(audio_in[2], str), "any length"
+    assert isinstance(audio_in[0], str) and spatial_in == [audio_in[0]], "any batch"
     assert [o.name for o in graph.output] == list(export.OUTPUTS)
 
 

@@ -300,7 +300,6 @@ def _export(
         )
         program = torch.onnx.export(
             graph,
-            dynamic_shapes=tuple({k: dim.__name__ for k, dim in axes.items()} for axes in shapes),  # names to show
             input_names=list(inputs),
             output_names=list(outputs),
             opset_version=OPSET,
