@@ -63,7 +63,7 @@ class Describe(WithModel):
         options: dict[str, Any] = {"names": self.name or None, "tags": self.tags, "convention": self.convention}
         if not self.over_time and self.png is None:
             found = describe(files, model, **options)
-            self.show(found, lambda: [_show(d) for d in found])
+            self.show(found, lambda: _show_all(found))
             return
         from open_elsa.using.track import describe_track
 
@@ -74,7 +74,7 @@ class Describe(WithModel):
             draw(tracks[0], self.png)
             say(f"drawn: {self.png}")
         values = [_as_value(track) for track in tracks] if self.over_time else [t.description for t in tracks]
-        self.show(values, lambda: [self._show_track(track) for track in tracks])
+        self.show(values, lambda: self._show_tracks(tracks))
 
     def _check_png(self, files: int) -> None:
         if self.png is None:
@@ -85,6 +85,10 @@ class Describe(WithModel):
             raise UsageError(f"describe: --png must end in .png, got {self.png.name!r}")
         if self.png.exists() and not self.force:
             raise UsageError(f"{self.png} exists; pass --force to write over it")
+
+    def _show_tracks(self, tracks: list[Track]) -> None:
+        for track in tracks:
+            self._show_track(track)
 
     def _show_track(self, track: Track) -> None:
         from open_elsa.using.track import stretches
@@ -107,6 +111,11 @@ def _as_value(track: Track) -> dict[str, Any]:
     """A track for JSON: the description's fields, and the points; the waveform is for pictures."""
     plain: dict[str, Any] = show.plain(track.description)
     return plain | {"duration_s": track.duration_s, "track": track.points}
+
+
+def _show_all(found: list[Description]) -> None:
+    for d in found:
+        _show(d)
 
 
 def _show(d: Description) -> None:

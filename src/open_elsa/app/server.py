@@ -31,8 +31,9 @@ from open_elsa.errors import DataError, ElsaError
 from open_elsa.search.index import Index
 from open_elsa.search.queries import About
 from open_elsa.sound.audio import Sound
+from open_elsa.using.analysis import whole
 from open_elsa.using.describe import describe
-from open_elsa.using.embedder import Embedder, whole
+from open_elsa.using.embedder import Embedder
 
 WEB = Path(__file__).parent / "web"
 logger = logging.getLogger("open_elsa")

@@ -34,7 +34,7 @@ class SearchQuestion(_Asked):
     """What to look for: exactly one of text, vector and like; ranges leave out mono files, whose place nobody knows."""
 
     text: Text | None = None
-    vector: list[Number] | None = Field(None, max_length=8192)
+    vector: list[Number] | None = Field(default=None, max_length=8192)
     like: Row | None = None
     minus: Text | None = None
     move_to: Text | Number | None = None

@@ -55,7 +55,7 @@ class View:
         part = self._part(np.asarray(vector, np.float64)[None])
         if not np.linalg.norm(part) > 1e-6:
             raise DataError(f"the query says nothing of {self.about}")
-        return unit(part)[0]
+        return np.asarray(unit(part)[0])
 
     def scores(self, vectors: Floats, query: Floats) -> Floats:
         """Cosine (n,) of the parts of vectors (n, d) with a query that `query` made."""
@@ -81,7 +81,7 @@ def query_vector(
 ) -> Floats:
     """The unit vector (d,) of a text or a sound, with another text taken off and the direction exchanged."""
     if text is not None:
-        query = embedder.embed_text(text)[0]
+        query: Floats = embedder.embed_text(text)[0]
     else:
         query = embedder.embed_audio([audio], convention=convention)[0]  # type: ignore[list-item]
     if minus is not None:
@@ -96,7 +96,7 @@ def without(query: Floats, unwanted: Floats) -> Floats:
     rest = query.astype(np.float64) - MINUS * unwanted.astype(np.float64)
     if np.linalg.norm(rest) < 1e-6:
         raise DataError("the query and what it is to be without say the same; nothing is left to look for")
-    return unit(rest[None])[0]
+    return np.asarray(unit(rest[None])[0])
 
 
 def moved(embedder: Embedder, query: Floats, to: str | float, *, as_said: bool) -> Floats:
@@ -104,7 +104,7 @@ def moved(embedder: Embedder, query: Floats, to: str | float, *, as_said: bool) 
     azimuth_deg = azimuth_of(to) if isinstance(to, str) else float(to)
     if not math.isfinite(azimuth_deg):
         raise DataError(f"an azimuth must be finite, got {to}")
-    return directions_of(embedder).move(query, azimuth_deg, as_said=as_said)[0]
+    return np.asarray(directions_of(embedder).move(query, azimuth_deg, as_said=as_said)[0])
 
 
 _READ: WeakKeyDictionary[Embedder, Directions] = WeakKeyDictionary()

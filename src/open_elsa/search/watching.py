@@ -10,8 +10,9 @@ from watchfiles import Change
 from watchfiles import watch as changes
 
 from open_elsa.errors import DataError
-from open_elsa.search.index import BuildReport, Index, Progress
+from open_elsa.search.index import BuildReport, Index
 from open_elsa.search.index_store import DEFAULT_NAME, SUFFIXES
+from open_elsa.search.listening import Progress
 from open_elsa.using.embedder import Embedder
 
 #: What happens within so long is taken up together, so that a file that is still being copied is read once, at its end.

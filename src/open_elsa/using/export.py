@@ -114,6 +114,7 @@ class LogMelByConvolution(nn.Module):
         emphasised = w[:, 1:] - 0.97 * w[:, :-1]
         padded = nn.functional.pad(emphasised[:, None], (512, 512), mode="reflect")
         real, imag = nn.functional.conv1d(padded, self.waves, stride=320).chunk(2, 1)  # type: ignore[arg-type]
+        assert isinstance(self.mel, Tensor)
         bands = self.mel @ (real.square() + imag.square())
         return (((bands + 1e-5).log() + 4.5) / 5.0)[:, None]
 
@@ -140,6 +141,7 @@ class IntensityByConvolution(nn.Module):
         power = real.square() + imag.square()
         parts = torch.cat([active, reactive, power[:, :1], power[:, 1:].sum(1, keepdim=True)], 1)  # (b, 8, bins, t)
         bins = parts[:, :, COMB].sum(-1)
+        assert isinstance(self.bank, Tensor)
         sums = parts.transpose(2, 3) @ self.bank
         active, reactive, pressure, velocity = sums[:, :3], sums[:, 3:6], sums[:, 6:7], sums[:, 7:8]
         loudest = pressure.amax((1, 2, 3), keepdim=True)

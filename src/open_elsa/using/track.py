@@ -186,7 +186,8 @@ def _stretch(points: Sequence[Point], end_s: float) -> Stretch:
     if not placed:
         return Stretch(points[0].start_s, end_s, None, None, None, None, None, level_db, name)
     locations = [points[k].location for k in placed]
-    vectors = foa.unit_vector([at.azimuth_deg for at in locations], [at.elevation_deg for at in locations])
+    angles = np.array([(at.azimuth_deg, at.elevation_deg) for at in locations], np.float64)
+    vectors = foa.unit_vector(angles[:, 0], angles[:, 1])
     weights = power[placed] * [1 / max(at.uncertainty_deg or 10.0, 1.0) ** 2 for at in locations]
     weights = weights / max(weights.sum(), 1e-30)
     mean = weights @ vectors
