@@ -186,7 +186,7 @@ def description(cls: type[Any]) -> str:
 def top_help() -> str:
     """What `elsa --help` prints."""
     names = list(COMMANDS)
-    return TOP.format(use=_lines(names[:7]), make=_lines(names[7:]))
+    return TOP.format(use=_lines(names[:8]), make=_lines(names[8:]))
 
 
 def _lines(names: list[str]) -> str:
