@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run
 
 from open_elsa.app import cli
 from open_elsa.app.completion import completed, script
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 def complete(folder: Path, *words: str) -> set[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "using"))
 
@@ -20,6 +20,7 @@ from open_elsa.using import embedder as embedder_module
 from open_elsa.using.embedder import Embedder
 from open_elsa.using.track import describe_track
 
+Run = Callable[..., tuple[int, str, str]]
 RATE = 16000
 NAMES = ("--name", "a low tone", "--name", "a high tone")
 
