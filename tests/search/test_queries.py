@@ -9,8 +9,8 @@ import soundfile
 from fake import FakeModel
 
 from open_elsa.errors import AudioError, DataError
-from open_elsa.search import index as index_module
 from open_elsa.search import queries
+from open_elsa.search import scores as scores_module
 from open_elsa.search.index import Index
 from open_elsa.search.scores import Calibration, percentile
 from open_elsa.sound import audio, foa
@@ -87,7 +87,7 @@ def test_what_and_where_of_models_that_mix_them(folder: Path) -> None:
 def test_scores_that_mean_something(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(h.probability is None for h in index.search("a low tone")), "these weights were never calibrated"
     curve = Calibration(slope=10.0, offset=-5.0)
-    monkeypatch.setattr(index_module, "calibration", lambda weights, about: curve)
+    monkeypatch.setattr(scores_module, "calibration", lambda weights, about: curve)
     hits = index.search("a low tone", k=3)
     for hit in hits:
         assert hit.probability == pytest.approx(1 / (1 + np.exp(5.0 - 10.0 * hit.score)))

@@ -14,7 +14,7 @@ from torch import nn
 from open_elsa.errors import CheckpointError, ConfigError, DataError, TrainingError
 from open_elsa.model.config import elsa_tiny as tiny_model
 from open_elsa.model.elsa import ElsaSmall, build
-from open_elsa.model.tag_names import sound_tags, text_tags
+from open_elsa.model.tag_names import meanings, name_texts, sound_tags, text_tags
 from open_elsa.training import naming
 from open_elsa.training.examples import TrainData
 from open_elsa.training.naming import Namer, likeness_loss, made_sounds
@@ -81,7 +81,7 @@ def test_likeness_is_least_where_cosines_are_the_same() -> None:
 def test_texts_and_sounds_meet_at_their_names() -> None:
     tags = sound_tags(torch.tensor([[2.0, -8, -8, -8, -8, -8], [-9.0] * 6]))
     assert tags[0].tolist() == [1, 0, 0, 0, 0, 0] and not tags[1].any()
-    said = text_tags(["the sound of a puppy", "the sound of hoovering"], NAMES)
+    said = text_tags(meanings(["the sound of a puppy", "the sound of hoovering"]), meanings(name_texts(NAMES)))
     assert said.argmax(1).tolist() == [0, 3]
 
 

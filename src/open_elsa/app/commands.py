@@ -130,13 +130,14 @@ class Embed(WithModel):
         """The table of `embeddings_table` as a file; shown are its columns without the vectors."""
         import pyarrow.parquet as pq
 
+        from open_elsa.scenes.scene_files import write_bytes
         from open_elsa.using.encoding import embeddings_table
 
         what: dict[str, Any] = {"texts": self.text} if self.text else {"sounds": self.files, "windows": self.windows}
         table = embeddings_table(self.load(), **what, convention=self.convention)
         sink = io.BytesIO()
         pq.write_table(table, sink)
-        _write_bytes(out, sink.getvalue())
+        write_bytes(out, sink.getvalue())
         say(f"{table.num_rows} vectors in {out}")
         self.show(table.drop_columns("vector").to_pylist(), lambda: None)
 
@@ -176,19 +177,14 @@ def _check_out(out: Path | None, suffixes: tuple[str, ...], force: bool) -> None
 def _write_rows(out: Path, rows: list[dict[str, Any]]) -> None:
     import numpy as np
 
+    from open_elsa.scenes.scene_files import write_bytes
+
     columns = {k: [row[k] for row in rows] for k in rows[0] if k != "notes"}
     names = {"vector": "vectors", "source": "sources", "text": "texts"}
     arrays: dict[str, Any] = {names.get(k, k): np.asarray(v) for k, v in columns.items()}
     sink = io.BytesIO()
     np.savez(sink, **arrays)
-    _write_bytes(out, sink.getvalue())
-
-
-def _write_bytes(out: Path, data: bytes) -> None:
-    from open_elsa.scenes.scene_files import write_whole
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, lambda temporary: temporary.write_bytes(data))
+    write_bytes(out, sink.getvalue())
 
 
 @dataclass(kw_only=True)

@@ -156,6 +156,7 @@ class Search(WithModel):
     def run(self) -> None:
         """Run it."""
         from open_elsa.search.index import Index
+        from open_elsa.search.queries import as_typed
 
         if self.k < 1:
             raise UsageError("search: -k must be at least 1")
@@ -170,7 +171,7 @@ class Search(WithModel):
             k=self.k,
             per_file=self.per_file,
             minus=self.minus,
-            move_to=_where(self.move_to),
+            move_to=None if self.move_to is None else as_typed(self.move_to),
             about=self.about,
             azimuth_deg=self.azimuth,
             elevation_deg=self.elevation,
@@ -187,14 +188,6 @@ class Search(WithModel):
                 print(json.dumps(show.plain(hit), ensure_ascii=False, allow_nan=False))
         else:
             self.show(hits, lambda: _show_hits(hits))
-
-
-def _where(words: str | None) -> str | float | None:
-    """A direction as it was typed: a number is an azimuth."""
-    try:
-        return None if words is None else float(words)
-    except ValueError:
-        return words
 
 
 def _save(index: Index, hits: Sequence[Hit], folder: Path, force: bool) -> list[Path]:

@@ -14,7 +14,7 @@ import tyro
 from open_elsa.app import show
 from open_elsa.app.options import WithModel
 from open_elsa.app.show import UsageError, say
-from open_elsa.errors import ConfigError, DataError
+from open_elsa.errors import ConfigError
 
 if TYPE_CHECKING:
     from open_elsa.app.server_service import ServeConfig
@@ -117,11 +117,12 @@ class Serve(WithModel):
 def _open(place: Path, model: Embedder, *, quiet: bool) -> Index:
     """The index there, made first where a folder of sounds has none."""
     from open_elsa.search.index import Index
+    from open_elsa.search.index_store import NoIndexError
 
     try:
         return Index.open(place, model)
-    except DataError as error:
-        if not place.is_dir() or not str(error).startswith(f"{place} holds no index"):
+    except NoIndexError:
+        if not place.is_dir():
             raise
     with show.progress("indexing", quiet=quiet) as tell:
         index = Index.build(place, model, progress=tell)

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
@@ -27,9 +26,9 @@ from open_elsa.app.server_gate import Gate
 from open_elsa.app.server_messages import SearchQuestion, TextsToEmbed
 from open_elsa.app.server_queue import QueueClosedError, QueueFullError
 from open_elsa.app.server_service import ServeConfig, Service
-from open_elsa.errors import DataError, ElsaError
+from open_elsa.errors import ElsaError
 from open_elsa.search.index import Index
-from open_elsa.search.queries import About
+from open_elsa.search.queries import About, as_typed
 from open_elsa.sound.audio import Sound
 from open_elsa.using.analysis import whole
 from open_elsa.using.describe import describe
@@ -206,20 +205,10 @@ def _add_search(app: FastAPI, service: Service) -> None:
         """Find what resembles a sound; move_to: words or an azimuth in degrees, +90 left."""
         start = time.perf_counter()
         _ = service.collection  # before the sound is decoded in vain
-        question = SearchQuestion(k=k, about=about, move_to=None if move_to is None else _azimuth(move_to))
+        question = SearchQuestion(k=k, about=about, move_to=None if move_to is None else as_typed(move_to))
         async with service.sound(request, convention) as sound:
             vector = whole(await service.analyse(sound)).embedding
         return found(await service.nearest(vector, question, k), start)
-
-
-def _azimuth(words: str) -> str | float:
-    try:
-        azimuth = float(words)
-    except ValueError:
-        return words
-    if not np.isfinite(azimuth):
-        raise DataError(f"move_to: an azimuth must be finite, got {words}")
-    return azimuth
 
 
 def _add_collection(app: FastAPI, service: Service) -> None:

@@ -41,6 +41,8 @@ class Collection:
         self.index = index
         self.files = frozenset(index.files)
         self._root = index.root.resolve()
+        self._names = np.asarray(index.table["file"].to_pylist(), dtype=object)
+        self._starts_s = index.table["start_s"].to_numpy()
 
     def path(self, file: str) -> Path:
         """Where a listed file is; raises NotInCollectionError, which says the name but never a path of this machine."""
@@ -66,9 +68,8 @@ class Collection:
     def row(self, file: str, start_s: float) -> int:
         """The row of the window of a file that starts nearest to start_s."""
         self.path(file)
-        rows = np.flatnonzero(np.asarray(self.index.table["file"].to_pylist(), dtype=object) == file)
-        starts = self.index.table["start_s"].to_numpy()[rows]
-        return int(rows[np.abs(starts - start_s).argmin()])
+        rows = np.flatnonzero(self._names == file)
+        return int(rows[np.abs(self._starts_s[rows] - start_s).argmin()])
 
     def map(self) -> dict[str, Any]:
         """Place windows on a page so that what is alike lies together: {"points", "method"}; x and y in -1..1."""

@@ -21,7 +21,7 @@ from open_elsa.app.server_uploads import DecodeLimits, decoded, received
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.search.index import Hit, Index
 from open_elsa.search.queries import moved, without
-from open_elsa.search.scores import calibration
+from open_elsa.search.scores import curve_for
 from open_elsa.sound.audio import Sound
 from open_elsa.using.embedder import Embedder, WindowAnalysis
 
@@ -175,8 +175,8 @@ class Service:
             hits = await asyncio.wrap_future(self.queue.run(search))
         else:
             hits = await asyncio.to_thread(search)
-        plain = said and question.minus is None and move_to is None
-        curve = calibration(embedder.weights_sha256, about) if plain else None
+        text, minus = question.text, question.minus
+        curve = curve_for(embedder.weights_sha256, about, text=text, minus=minus, move_to=move_to)
         return [_hit(hit, None if curve is None else curve.probability(hit.score)) for hit in hits]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from open_elsa.app.show import degrees, number, side
 from open_elsa.evals.plots import ACCENT, INK, PALE
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.scene_files import write_bytes
 from open_elsa.sound import foa
 from open_elsa.using.embedder import Location
 from open_elsa.using.track import Point, Track
@@ -46,8 +46,7 @@ def draw(track: Track, path: str | Path) -> Path:
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=150, metadata={"Software": None})  # no version inside
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda temporary: temporary.write_bytes(held.getvalue()))
+    write_bytes(path, held.getvalue())
     return path
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from open_elsa.model.semantic import TAGGER_SHA256, MobileNetEncoder
-from open_elsa.model.tag_names import read_names, sound_tags, text_tags
+from open_elsa.model.tag_names import meanings, name_texts, read_names, sound_tags, text_tags
 from open_elsa.sound import audio
 from open_elsa.sound.audio import Sound
 
@@ -48,7 +48,7 @@ class TaggerBridge:
     def __init__(self, tagger: Path, labels: Path) -> None:
         self.encoder = MobileNetEncoder(with_tags=True).eval()
         self.encoder.load_tagger(tagger)
-        self.names = read_names(labels, outputs=527)
+        self.named = meanings(name_texts(read_names(labels, outputs=527)))
 
     def analyse(self, sounds: Sequence[Sound], /) -> list[Tagged]:
         """Tag each sound by its W."""
@@ -56,7 +56,7 @@ class TaggerBridge:
 
     def embed_text(self, texts: Sequence[str], /) -> Vectors:
         """The labels that each text resembles: (m, 527) float32, unit norm."""
-        return text_tags(texts, self.names).numpy()
+        return text_tags(meanings(texts), self.named).numpy()
 
     def _tags(self, sound: Sound) -> Vectors:
         w = torch.from_numpy(np.ascontiguousarray(audio.to_rate(sound, self.encoder.sample_rate).w))

@@ -49,7 +49,11 @@ def sound_tags(logits: Float[Tensor, "n tags"]) -> Float[Tensor, "n tags"]:
     return nn.functional.normalize((logits - FLOOR).clamp(min=0), dim=1)
 
 
-def text_tags(texts: Sequence[str], names: Sequence[str]) -> Float[Tensor, "m tags"]:
-    """The names that each text resembles, by frozen sentence vectors: unit vectors, none negative."""
-    said, named = (torch.from_numpy(sentence_vectors(list(x))) for x in (texts, name_texts(names)))
+def meanings(texts: Sequence[str]) -> Float[Tensor, "m d"]:
+    """What a frozen sentence encoder makes of texts, of names as `name_texts` puts them: unit vectors."""
+    return torch.from_numpy(sentence_vectors(list(texts)))
+
+
+def text_tags(said: Float[Tensor, "m d"], named: Float[Tensor, "tags d"]) -> Float[Tensor, "m tags"]:
+    """The names that each text resembles, from the meanings of both: unit vectors, none negative."""
     return nn.functional.normalize((said @ named.T / TEMPERATURE).softmax(1), dim=1)

@@ -25,7 +25,7 @@ from open_elsa.errors import CheckpointError
 from open_elsa.model.bert import BertEncoder, BertSizes
 from open_elsa.model.config import TextConfig
 from open_elsa.model.pretrained import NoRandomStart
-from open_elsa.model.tokens import token_rows
+from open_elsa.model.tokens import padded, token_rows
 
 _CHUNK = 32  # texts read at once
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -91,14 +91,7 @@ class MiniLMTextEncoder(nn.Module):
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask (b, tokens); longer texts are cut to max_tokens with a warning, empty ones refused."""
-        rows = token_rows(self.tokenizer, texts, self.max_tokens)
-        longest = max(map(len, rows))
-        ids_t = torch.zeros(len(rows), longest, dtype=torch.long)
-        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for k, ids in enumerate(rows):
-            ids_t[k, : len(ids)] = torch.tensor(ids)
-            mask[k, : len(ids)] = True
-        return ids_t, mask
+        return padded(token_rows(self.tokenizer, texts, self.max_tokens))
 
     def forward(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """(b, what_dim) and (b, where_dim) of the captions."""

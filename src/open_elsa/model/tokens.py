@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from open_elsa.errors import DataError
 
@@ -30,3 +32,13 @@ def token_rows(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> l
             ids = [*ids[: max_tokens - 1], ids[-1]] if len(ids) > max_tokens else ids
         rows.append(ids)
     return rows
+
+
+def padded(rows: Sequence[Sequence[int]], pad: int = 0) -> tuple[Tensor, Tensor]:
+    """Token ids of texts as one tensor (b, t) int64, t the longest, and which of them are text: (b, t) bool."""
+    ids = torch.full((len(rows), max(map(len, rows))), pad, dtype=torch.long)
+    mask = torch.zeros(ids.shape, dtype=torch.bool)
+    for k, row in enumerate(rows):
+        ids[k, : len(row)] = torch.tensor(row)
+        mask[k, : len(row)] = True
+    return ids, mask

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from open_elsa.errors import AudioError, DataError
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.scene_files import write_bytes, write_whole
 from open_elsa.scenes.store import Store, cache_folder
 
 Place = str | Path
@@ -97,7 +97,7 @@ def fetched_bank(url: str, manifest: str) -> Path:
                 for name in store.list("responses-*"):
                     if not (folder / name).is_file():
                         write_whole(folder / name, partial(shutil.move, store.fetch(name)))
-                write_whole(folder / manifest, lambda path: path.write_bytes(about))
+                write_bytes(folder / manifest, about)
     except OSError as error:
         raise DataError(f"{url} cannot be kept in {folder}: {error.strerror or error}; make room there") from error
     return folder

@@ -107,6 +107,12 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes as `write_whole` does, into a folder that is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda unfinished: unfinished.write_bytes(data))
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the hidden unfinished files of writers that were killed."""
     for path in [*folder.glob(".*.tmp-*"), *folder.glob(".*.part")]:

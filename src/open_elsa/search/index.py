@@ -16,6 +16,7 @@ from open_elsa.search.index_store import (
     DEFAULT_NAME,
     MANIFEST,
     PLACE,
+    NoIndexError,
     Problem,
     Stamp,
     changed,
@@ -31,7 +32,7 @@ from open_elsa.search.index_store import (
 )
 from open_elsa.search.listening import Progress, collect
 from open_elsa.search.queries import About, View, query_vector
-from open_elsa.search.scores import Calibration, calibration, percentile
+from open_elsa.search.scores import Calibration, curve_for, percentile
 from open_elsa.sound.audio import read as read_audio
 from open_elsa.sound.files import AudioReader
 from open_elsa.sound.writing import write as write_audio
@@ -173,7 +174,7 @@ class Index:
             store = store / DEFAULT_NAME
         manifest = read_manifest(store)
         if manifest is None:
-            raise DataError(f"{path} holds no index; make one with: elsa index FOLDER")
+            raise NoIndexError(f"{path} holds no index; make one with: elsa index FOLDER")
         if embedder is not None and manifest["weights_sha256"] != embedder.weights_sha256:
             raise DataError(other_weights(store, manifest, embedder))
         return cls(store, manifest, read_parts(store, manifest), embedder)
@@ -221,9 +222,9 @@ class Index:
             "t30_s": t30_s,
         }
         keep = self._keep(azimuth_deg, ranges, spatial)
-        scores = view.scores(self.vectors[keep], query)
-        plain = text is not None and minus is None and move_to is None
-        curve = calibration(str(self.manifest["weights_sha256"]), about) if plain else None
+        vectors = self.vectors if len(keep) == len(self) else self.vectors[keep]  # all of them need no copy
+        scores = view.scores(vectors, query)
+        curve = curve_for(str(self.manifest["weights_sha256"]), about, text=text, minus=minus, move_to=move_to)
         return [
             self._hit(keep[i], float(scores[i]), curve, percentile(scores, scores[i]))
             for i in self._chosen(keep, scores, k, per_file)

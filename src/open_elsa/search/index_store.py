@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from open_elsa.errors import DataError
-from open_elsa.scenes.scene_files import write_whole
+from open_elsa.scenes.scene_files import write_bytes
 from open_elsa.using.embedder import Embedder, WindowAnalysis
 
 FORMAT_VERSION = 1
@@ -25,6 +25,14 @@ DEFAULT_NAME = "elsa-index"
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".w64", ".rf64", ".caf"})
 #: The columns that say what was heard of the place, null where it is not known.
 PLACE = ("azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s")
+
+
+class NoIndexError(DataError):
+    """A folder in which no index is."""
+
+
+class NoSoundError(DataError):
+    """A folder in which no sound is."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +157,8 @@ def read_parts(store: Path, manifest: dict[str, Any]) -> pa.Table:
     return pa.concat_tables([schema.empty_table(), *reversed(tables)])
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda temporary: temporary.write_bytes(content))
-
-
 def _save(store: Path, manifest: dict[str, Any]) -> None:
-    _write(store / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(store / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def add_part(
@@ -186,7 +189,7 @@ def _put_part(store: Path, manifest: dict[str, Any], table: pa.Table, before: li
     pq.write_table(table, sink, compression="zstd")
     number = 1 + max([int(Path(p).stem.split("-")[1]) for p in manifest["parts"]], default=-1)
     part = f"part-{number:05d}.parquet"
-    _write(store / part, sink.getvalue().to_pybytes())
+    write_bytes(store / part, sink.getvalue().to_pybytes())
     manifest["parts"] = [*before, part]
 
 
@@ -227,7 +230,7 @@ def listing(root: Path, store: Path) -> tuple[list[str], list[Problem]]:
         below[:] = sorted(d for d in below if Path(folder, d).resolve() != store.resolve() and not d.startswith("."))
         names += [Path(folder, f).relative_to(root).as_posix() for f in files if Path(f).suffix.lower() in SUFFIXES]
     if not names and not problems:
-        raise DataError(f"{root} holds no sound; looked for {' '.join(sorted(SUFFIXES))}")
+        raise NoSoundError(f"{root} holds no sound; looked for {' '.join(sorted(SUFFIXES))}")
     return sorted(names), problems
 
 

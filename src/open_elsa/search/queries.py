@@ -99,11 +99,24 @@ def without(query: Floats, unwanted: Floats) -> Floats:
     return np.asarray(unit(rest[None])[0])
 
 
+def as_typed(words: str) -> str | float:
+    """A direction as a person typed it, for `moved`: a number is an azimuth; raises DataError for one not finite."""
+    try:
+        azimuth_deg = float(words)
+    except ValueError:
+        return words
+    return _finite(azimuth_deg)
+
+
+def _finite(azimuth_deg: float) -> float:
+    if not math.isfinite(azimuth_deg):
+        raise DataError(f"an azimuth must be finite, got {azimuth_deg}")
+    return azimuth_deg
+
+
 def moved(embedder: Embedder, query: Floats, to: str | float, *, as_said: bool) -> Floats:
     """The query from another direction; as_said: a text that names none gets one as strong as words give it."""
-    azimuth_deg = azimuth_of(to) if isinstance(to, str) else float(to)
-    if not math.isfinite(azimuth_deg):
-        raise DataError(f"an azimuth must be finite, got {to}")
+    azimuth_deg = azimuth_of(to) if isinstance(to, str) else _finite(float(to))
     return np.asarray(directions_of(embedder).move(query, azimuth_deg, as_said=as_said)[0])
 
 

@@ -38,6 +38,14 @@ def calibration(weights_sha256: str, about: str) -> Calibration | None:
     return None if found is None else Calibration(float(found["slope"]), float(found["offset"]))
 
 
+def curve_for(
+    weights_sha256: str, about: str, *, text: str | None, minus: str | None, move_to: str | float | None
+) -> Calibration | None:
+    """The curve for a question's scores: only a text as it stands was measured, with nothing taken off or moved."""
+    plain = text is not None and minus is None and move_to is None
+    return calibration(weights_sha256, about) if plain else None
+
+
 def percentile(scores: NDArray[np.float32], score: float) -> float:
     """How many percent of the scores (n,) lie below this one, in 0..100."""
     return 100.0 * float(np.count_nonzero(scores < np.float32(score))) / max(1, len(scores))

@@ -9,9 +9,8 @@ from threading import Event
 from watchfiles import Change
 from watchfiles import watch as changes
 
-from open_elsa.errors import DataError
 from open_elsa.search.index import BuildReport, Index
-from open_elsa.search.index_store import DEFAULT_NAME, SUFFIXES
+from open_elsa.search.index_store import DEFAULT_NAME, SUFFIXES, NoSoundError
 from open_elsa.search.listening import Progress
 from open_elsa.using.embedder import Embedder
 
@@ -59,10 +58,8 @@ def watch(
                 continue  # the first tick is looked at in any case: it is the watcher that begins only after the build
             try:
                 report = Index.build(root, embedder, out=store, convention=convention, progress=progress).report
-            except DataError as error:
-                if root.is_dir() and "holds no sound" in str(error):
-                    continue
-                raise
+            except NoSoundError:
+                continue
             if report.added or report.changed or report.moved or report.removed or report.problems:
                 yield report
     except KeyboardInterrupt:

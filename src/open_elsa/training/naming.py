@@ -19,7 +19,7 @@ from open_elsa.errors import TrainingError
 from open_elsa.model.elsa import ElsaSmall
 from open_elsa.model.features import repeat_pad
 from open_elsa.model.semantic import MobileNetEncoder
-from open_elsa.model.tag_names import name_texts, read_names, sound_tags, text_tags
+from open_elsa.model.tag_names import meanings, name_texts, read_names, sound_tags, text_tags
 from open_elsa.model.text_minilm import Tokens
 from open_elsa.training.clip_store import ClipStore
 
@@ -45,10 +45,10 @@ class Namer:
     def __init__(
         self, classifier: nn.Module, names: Sequence[str], features: Float[Tensor, "m f"], *, seed: int = 0
     ) -> None:
-        self.classifier, self.names = classifier.eval().requires_grad_(False), list(names)
-        self.texts = name_texts(self.names)
-        self.meanings = text_tags(self.texts, self.names)
-        self.made = made_sounds(self.classifier, features, len(self.names), seed)
+        self.classifier, self.texts = classifier.eval().requires_grad_(False), name_texts(names)
+        named = meanings(self.texts)
+        self.tags = text_tags(named, named)
+        self.made = made_sounds(self.classifier, features, len(self.texts), seed)
         self._tokens: Tokens | None = None
 
     @classmethod
@@ -78,7 +78,7 @@ class Namer:
         with torch.autocast(device.type, enabled=False):
             sounds = nn.functional.normalize(model.what(features), dim=1)
             names = nn.functional.normalize(model.text.read(tokens)[0].float(), dim=1)
-        return likeness_loss(sounds @ names.T, tags @ self.meanings[which].to(device).T)
+        return likeness_loss(sounds @ names.T, tags @ self.tags[which].to(device).T)
 
     def _some(self, model: ElsaSmall) -> tuple[Tokens, Tensor]:
         """Some of the names as the text encoder's backbone reads them, and which they are."""

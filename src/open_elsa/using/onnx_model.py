@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from open_elsa.errors import CheckpointError
 from open_elsa.model import checkpoints
 from open_elsa.model.elsa import ElsaOutput
-from open_elsa.model.tokens import token_rows
+from open_elsa.model.tokens import padded, token_rows
 from open_elsa.using.embedder import Embedder
 from open_elsa.using.export import ABOUT, AUDIO, FORMAT_VERSION, OUTPUTS, TEXT, session
 
@@ -53,11 +53,7 @@ class OnnxModel(nn.Module):
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """What `Elsa.encode_text` says, from text.onnx: (b, dim) unit."""
-        rows = token_rows(self.tokenizer, texts, self.config.text.max_tokens)
-        ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-        mask = torch.zeros(ids.shape, dtype=torch.bool)
-        for k, row in enumerate(rows):
-            ids[k, : len(row)], mask[k, : len(row)] = torch.tensor(row), True
+        ids, mask = padded(token_rows(self.tokenizer, texts, self.config.text.max_tokens))
         (vectors,) = self.text.run(None, {"ids": ids.numpy(), "mask": mask.numpy()})
         return torch.from_numpy(vectors)
 

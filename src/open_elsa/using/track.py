@@ -114,7 +114,7 @@ def describe_track(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to warn of was said of the whole
         for k, (window,) in embedder.stream(cut.windows()):
-            points[k] = _point(window, *cut.spans.pop(k), embedder, listed, prompts)
+            points[k] = _point(window, *cut.spans.pop(k), listed, prompts)
     ordered = tuple(points[k] for k in sorted(points))
     return Track(whole, ordered[-1].end_s, ordered, cut.waveform())
 
@@ -166,7 +166,6 @@ def _point(
     window: WindowAnalysis,
     start_s: float,
     end_s: float,
-    embedder: Embedder,
     names: Sequence[str],
     prompts: NDArray[np.float32],
 ) -> Point:
