@@ -47,13 +47,13 @@ def main() -> None:
         outcome = demo.run_demo(folder, embedder=model, force=True)
         index = Index.open(folder / "sounds" if (folder / "sounds").is_dir() else folder, model)
     scenes = {Path(scene.file).name: scene for scene in outcome.scenes}
-    of = [scenes[Path(name).name] for name in index.table["file"].to_pylist()]
+    of = [scenes[Path(name).name] for name in index.rows()["file"].to_pylist()]
     label = np.array([scene.label for scene in of])
     side = np.array([str(scene.words.direction) for scene in of])
 
     def ranks(**query: object) -> np.ndarray:
         hits = index.search(k=len(of), **query)  # type: ignore[arg-type]
-        files = [str(name) for name in index.table["file"].to_pylist()]
+        files = [str(name) for name in index.rows()["file"].to_pylist()]
         return np.array([files.index(hit.file) for hit in hits])
 
     print("about | average precision of the sound | of the direction")

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cluster_work as work
 import pytest
-from werkzeug.serving import make_server
+from bucket import Bucket
 
 from open_elsa.errors import ConfigError, DataError
 from open_elsa.scenes import cluster, engines
@@ -200,43 +200,12 @@ def test_a_node_without_the_clips_stops_instead_of_leaving_scenes_out(
             moved.rename(home / "clips")
 
 
-class Bucket:
-    """Moto's S3 on this machine, which turns down as many writes of a name as it is told to."""
-
-    def __init__(self) -> None:
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-        self.app, self.refusals, self.refused = DomainDispatcherApplication(create_backend_app), {"": 0}, 0
-        self.server = make_server("127.0.0.1", 0, self, threaded=True)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
-        for name, left in self.refusals.items():
-            if name and left and environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith(name):
-                self.refusals[name] -= 1
-                self.refused += 1
-                start("503 Slow Down", [("Content-Type", "application/xml")])
-                return [b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"]
-        return self.app(environ, start)
-
-
 @pytest.fixture(scope="module")
 def bucket(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
     """A bucket with the clips and the rooms; before the cluster, whose workers get their environment from here."""
-    import threading
-
     made = Bucket()
-    threading.Thread(target=made.server.serve_forever, daemon=True).start()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ENDPOINT_URL": made.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_MAX_ATTEMPTS": "1",  # so that a refused request is ours to repeat
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
-        }.items():
+        for name, value in {**made.environment, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}.items():
             patch.setenv(name, value)
         import s3fs
 

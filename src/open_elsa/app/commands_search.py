@@ -51,7 +51,7 @@ class MakeIndex(WithModel):
         report = index.report
         for problem in report.problems:
             say(f"elsa: not indexed: {problem.file}: {problem.reason}")
-        value = {"index": index.path, "files": len(index.files), "windows": len(index), **show.plain(report)}
+        value = {"index": str(index.place), "files": len(index.files), "windows": len(index), **show.plain(report)}
         self.show(value, lambda: self._text(value))
         return 1 if report.problems and not index.files else 0
 

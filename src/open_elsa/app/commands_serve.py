@@ -117,7 +117,7 @@ class Serve(WithModel):
 def _open(place: Path, model: Embedder, *, quiet: bool) -> Index:
     """The index there, made first where a folder of sounds has none."""
     from open_elsa.search.index import Index
-    from open_elsa.search.index_store import NoIndexError
+    from open_elsa.search.window_table import NoIndexError
 
     try:
         return Index.open(place, model)

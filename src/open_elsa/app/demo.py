@@ -198,7 +198,8 @@ def run_demo(
     seconds = time.perf_counter() - started
     outcome = DemoOutcome(folder, folder / REPORT, model.name, seed, tuple(scenes), answers, seconds)
     tell("writing the report", 0, 1)
-    vectors = {file: index.vectors[i] for i, file in enumerate(index.table["file"].to_pylist())}
+    found = index.vectors
+    vectors = {file: found[i] for i, file in enumerate(index.rows()["file"].to_pylist())}
     write_text(folder / REPORT, report.render_demo(outcome, vectors, credits_of_sounds(), sounds))
     outcome = replace(outcome, seconds=time.perf_counter() - started)
     write_text(folder / OUTCOME, json.dumps(outcome.as_dict(), indent=1) + "\n")
@@ -284,10 +285,11 @@ def _scene(recording: NDArray[np.float32], response: RoomResponse, rng: np.rando
 
 
 def _heard(scene: DemoScene, index: Index) -> DemoScene:
-    row = index.table["file"].to_pylist().index(scene.file)
+    rows = index.rows()
+    row = rows["file"].to_pylist().index(scene.file)
 
     def value(name: str) -> float:
-        found = index.table[name][row].as_py()
+        found = rows[name][row].as_py()
         return math.nan if found is None else float(found)
 
     area, t30 = (None if math.isnan(value(name)) else value(name) for name in ("floor_area_m2", "t30_s"))

@@ -41,8 +41,9 @@ class Collection:
         self.index = index
         self.files = frozenset(index.files)
         self._root = index.root.resolve()
-        self._names = np.asarray(index.table["file"].to_pylist(), dtype=object)
-        self._starts_s = index.table["start_s"].to_numpy()
+        self._rows = index.rows()
+        self._names = np.asarray(self._rows["file"].to_pylist(), dtype=object)
+        self._starts_s = self._rows["start_s"].to_numpy()
 
     def path(self, file: str) -> Path:
         """Where a listed file is; raises NotInCollectionError, which says the name but never a path of this machine."""
@@ -62,21 +63,22 @@ class Collection:
         if end_s is not None and not 0 < end_s - start_s <= LONGEST_S:
             raise DataError(f"end_s must lie 0 to {LONGEST_S:g} s after start_s, got {start_s:g} to {end_s:g}")
         span = LONGEST_S if end_s is None else end_s - start_s
-        convention = str(self.index.manifest["convention"])
+        convention = self.index.origin.convention
         return audio.read(path, convention=convention, start_s=start_s, duration_s=span)
 
-    def row(self, file: str, start_s: float) -> int:
-        """The row of the window of a file that starts nearest to start_s."""
+    def vector(self, file: str, start_s: float) -> NDArray[np.float32]:
+        """The vector (d,) of the window of a file that starts nearest to start_s."""
         self.path(file)
         rows = np.flatnonzero(self._names == file)
-        return int(rows[np.abs(self._starts_s[rows] - start_s).argmin()])
+        nearest = np.abs(self._starts_s[rows] - start_s).argmin()
+        return np.asarray(self.index.vectors_of(rows[nearest : nearest + 1])[0])
 
     def map(self) -> dict[str, Any]:
         """Place windows on a page so that what is alike lies together: {"points", "method"}; x and y in -1..1."""
-        table, rows = self.index.table, np.arange(len(self.index))
+        table, rows = self._rows, np.arange(len(self.index))
         if len(rows) > MAP_POINTS:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAP_POINTS, replace=False))
-        vectors = np.asarray(self.index.vectors[rows], np.float32)
+        vectors = self.index.vectors_of(rows)
         if len(rows) >= projection.FEWEST:
             places, method = projection.project(vectors)
         else:

@@ -142,7 +142,7 @@ class Service:
         if question.text is not None and vectors is not None:
             query = vectors[0]
         elif like is not None:
-            query, more = collection.index.vectors[collection.row(like.file, like.start_s)], 1
+            query, more = collection.vector(like.file, like.start_s), 1
         else:
             query = self._given(question.vector or [])
         if question.minus is not None and vectors is not None:

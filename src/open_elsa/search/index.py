@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, DataError
-from open_elsa.search.index_store import (
-    DEFAULT_NAME,
-    MANIFEST,
-    PLACE,
-    NoIndexError,
-    Problem,
-    Stamp,
-    changed,
-    compact,
-    listing,
-    manifest_for,
-    matrix,
-    moved,
-    other_weights,
-    read_manifest,
-    read_parts,
-    rename,
-)
+from open_elsa.scenes.places import Place, is_url
+from open_elsa.search.files import Problem, Work, listing
 from open_elsa.search.listening import Progress, collect
+from open_elsa.search.nearest import InMemory, Limits, OnDisk, Range, Ranking, Row
 from open_elsa.search.queries import About, View, query_vector
 from open_elsa.search.scores import Calibration, curve_for, percentile
+from open_elsa.search.window_table import (
+    DEFAULT_NAME,
+    PLACE,
+    TABLE,
+    NoIndexError,
+    Origin,
+    WindowTable,
+)
 from open_elsa.sound.audio import read as read_audio
 from open_elsa.sound.files import AudioReader
 from open_elsa.sound.writing import write as write_audio
 from open_elsa.using.embedder import Embedder
 from open_elsa.using.pieces import AudioLike
-
-Range = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,8 @@ class Hit:
     is the recording's own or that of another one; how often is it its own, at such a cosine? It weighs one text against
     one recording. It doesn't know how many recordings the index holds: of ten thousand that have nothing to do with the
     query some score high, so look at `percentile` too, and at the first hits rather than at a threshold.
-    percentile: how many percent of all windows that were compared (those within the ranges asked for) score below.
+    percentile: how many percent of all windows that were compared (those within the ranges asked for) score below; None
+    where a collection is so large that not all were compared. tags: the three likeliest of a list of everyday sounds.
     """
 
     file: str
@@ -79,38 +71,63 @@ class Hit:
     t30_s: float | None
     is_spatial: bool
     probability: float | None = None
-    percentile: float = 0.0
+    percentile: float | None = 0.0
+    tags: tuple[str, ...] = ()
 
 
 class Index:
-    """A searchable index, bound to the weights that made its vectors.
+    """A searchable index, bound to the weights that made its vectors; made by `build` or `open`.
 
-    Made by `build` or `open`. `table` holds one row a window: file, start_s, end_s, azimuth_deg, elevation_deg,
-    distance_m, floor_area_m2, t30_s, is_spatial, vector. `report` says what the build that made it did.
+    Up to `window_table.MOST_IN_MEMORY` windows it is held in memory and searched by an exact product with each; beyond,
+    by LanceDB's approximate index. `report` says what the build that made it did; `origin` what all its windows have in
+    common.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], table: pa.Table, embedder: Embedder | None) -> None:
-        self.path = path
-        self.manifest = manifest
-        self.table = table
+    def __init__(self, table: WindowTable, embedder: Embedder | None) -> None:
+        self.place = table.place
+        self.origin = table.origin
         self.embedder = embedder
         self.report = BuildReport()
-        self.vectors = matrix(table, int(manifest["dim"]))
-        self._files = np.asarray(table["file"].to_pylist(), dtype=object)
-        self._columns = {n: table[n].to_numpy(zero_copy_only=False) for n in (*PLACE, "start_s", "end_s", "is_spatial")}
+        self._table = table
+        self._count = len(table)
+        self._memory = None if table.large else InMemory.read(table)
+        self._rows = None if self._memory is None else self._memory.rows
 
     def __len__(self) -> int:
-        return len(self.table)
+        return self._count
 
     @property
     def files(self) -> list[str]:
         """The files that are in it, relative to `root`."""
-        return sorted(set(self._files.tolist()))
+        return sorted(set(self.rows()["file"].to_pylist()))
 
     @property
     def root(self) -> Path:
         """The folder of sounds."""
-        return (self.path / str(self.manifest["root"])).resolve()
+        return Path(self.origin.root) if is_url(self.place) else (Path(self.place) / self.origin.root).resolve()
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """Every vector (n, d), in the order of `rows`; of a large collection read anew, two kilobytes a window."""
+        return self.vectors_of(np.arange(len(self)))
+
+    def vectors_of(self, places: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The vectors (m, d) of windows by their places (m,) in `rows`."""
+        if self._memory is not None:
+            return np.asarray(self._memory.vectors[places])
+        return self._table.vectors(self._all_rows()["_rowid"].to_numpy()[places])
+
+    def rows(self) -> pa.Table:
+        """Every window without its vector, by file and time.
+
+        Columns: file, start_s, end_s, azimuth_deg, elevation_deg, distance_m, floor_area_m2, t30_s, is_spatial, tags.
+        """
+        return self._all_rows().drop_columns(["size", "mtime_ns", "sha256", "_rowid"])
+
+    def _all_rows(self) -> pa.Table:
+        if self._rows is None:
+            self._rows = self._table.rows()
+        return self._rows
 
     # -- making ------------------------------------------------------------------------------------------------------
 
@@ -120,64 +137,61 @@ class Index:
         folder: str | Path,
         embedder: Embedder,
         *,
-        out: str | Path | None = None,
+        out: Place | None = None,
         progress: Progress | None = None,
         convention: str = "auto",
+        workers: int = 0,
         force: bool = False,
+        options: Mapping[str, str] | None = None,
     ) -> Index:
         """Index every sound below a folder, or bring an index up to date with it.
 
-        out: where the index is kept (default: FOLDER/elsa-index). Files that did not change (size and time, else
-        content) are not read again, nor are those moved, which are known by their content; a build that was killed goes
-        on where it stopped. Files that cannot be read are listed in `report.problems`. Raises DataError for a folder
-        that cannot be listed or holds no sound, and for an index of other weights unless force=True, which makes it
-        anew.
+        out: where the index is kept: a folder (default: FOLDER/elsa-index), or the URL of one in an object store, such
+        as s3://bucket/index, with `options` for LanceDB. workers: threads that listen, each with one core (0: as many
+        as torch uses). Files that did not change (size and time, else content) are not read again, nor are those moved,
+        which are known by their content; a build that was killed goes on where it stopped. Files that cannot be read
+        are listed in `report.problems`. Raises DataError for a folder that cannot be listed or holds no sound, and for
+        an index of other weights unless force=True, which makes it anew.
         """
         root = Path(folder)
-        store = Path(out) if out is not None else root / DEFAULT_NAME
-        sounds, problems = listing(root, store)
-        manifest = manifest_for(root, store, embedder, convention, force)
-        stamps = {name: Stamp(*values) for name, values in manifest["files"].items()}
-        todo, renewed = changed(root, sounds, stamps)
-        moves, arrived = moved(root, todo, stamps, set(sounds))
-        if moves:
-            rename(store, manifest, moves, arrived)
-            renewed |= arrived
-            todo = [n for n in todo if n not in arrived]
-        manifest["files"] = {n: list(renewed[n].__dict__.values()) for n in sounds if n in renewed}
-        tidy = not todo and not moves and len(manifest["parts"]) == 1 and stamps.keys() == set(sounds)
-        collect(root, store, manifest, embedder, todo, problems, len(sounds), progress)
+        place = out if out is not None else root / DEFAULT_NAME
+        sounds, problems = listing(root, None if is_url(place) else Path(place))
+        table = _table_for(root, place, embedder, convention, force, options)
+        stamps = table.stamps()
+        work = Work.between(root, sounds, stamps)
+        if work.moves:
+            table.rename(work.moves, work.arrived)
+        table.remove(work.gone)
+        table.restamp(work.touched)
+        collect(root, table, embedder, work.todo, problems, len(sounds), progress, workers)
+        if work.todo or work.moves or work.gone or work.touched:
+            table.tidy()
+        index = cls(table, embedder)
         failed = {p.file for p in problems}
-        if not tidy:
-            compact(store, manifest, embedder.dim)
-        index = cls.open(store, embedder)
-        added = [n for n in todo if n not in failed]
+        added = [n for n in work.todo if n not in failed]
         index.report = BuildReport(
             added=sum(n not in stamps for n in added),
             changed=sum(n in stamps for n in added),
-            moved=len(moves),
-            unchanged=len(sounds) - len(todo) - len(moves),
-            removed=len(stamps.keys() - set(sounds)) - len(moves),
+            moved=len(work.moves),
+            unchanged=len(work.same),
+            removed=len(stamps.keys() - set(sounds)) - len(work.moves),
             problems=tuple(problems),
         )
         return index
 
     @classmethod
-    def open(cls, path: str | Path, embedder: Embedder | None = None) -> Index:
-        """Open an index: its folder, or the folder of sounds it was made of.
+    def open(cls, place: Place, embedder: Embedder | None = None, *, options: Mapping[str, str] | None = None) -> Index:
+        """Open an index: its folder or URL, or the folder of sounds it was made of.
 
-        Raises DataError where there is none, where it is damaged or of another version, and where its vectors come
-        from other weights than the embedder's.
+        options: what LanceDB's object store takes. Raises DataError where there is none, where it is damaged or of
+        another version, and where its vectors come from other weights than the embedder's.
         """
-        store = Path(path)
-        if not (store / MANIFEST).is_file() and (store / DEFAULT_NAME / MANIFEST).is_file():
-            store = store / DEFAULT_NAME
-        manifest = read_manifest(store)
-        if manifest is None:
-            raise NoIndexError(f"{path} holds no index; make one with: elsa index FOLDER")
-        if embedder is not None and manifest["weights_sha256"] != embedder.weights_sha256:
-            raise DataError(other_weights(store, manifest, embedder))
-        return cls(store, manifest, read_parts(store, manifest), embedder)
+        if not is_url(place) and not _is_index(Path(place)) and _is_index(Path(place) / DEFAULT_NAME):
+            place = Path(place) / DEFAULT_NAME
+        table = WindowTable.open(place, options)
+        if embedder is not None and table.origin.weights_sha256 != embedder.weights_sha256:
+            raise DataError(_other_weights(table, embedder))
+        return cls(table, embedder)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -198,6 +212,8 @@ class Index:
         floor_area_m2: Range | None = None,
         t30_s: Range | None = None,
         spatial: bool | None = None,
+        tags: Sequence[str] | None = None,
+        exact: bool = False,
         convention: str = "auto",
     ) -> list[Hit]:
         """Find what is nearest to a text, a sound or a vector, best first; windows that overlap count once.
@@ -207,32 +223,33 @@ class Index:
         "where" the place whatever is heard there. k: how many hits; per_file: how many of one file.
         azimuth_deg: (from, to) counter-clockwise, so (150, -150) is behind; the other ranges are (least, most), None
         for no bound. A range on the place leaves out mono files, whose place nobody knows. spatial: True for ambisonic
-        files only, False for mono only. Raises DataError unless exactly one of text, audio, vector is given, and for
-        words in move_to that name no direction.
+        files only, False for mono only. tags: names of sounds, one of which must be among a window's. exact: compare
+        every window also where the collection is so large that an approximate index is used; seconds for a million.
+        Raises DataError unless exactly one of text, audio, vector is given, and for words in move_to that name no
+        direction.
         """
         if k < 1 or per_file < 1:
             raise DataError(f"k and per_file must be at least 1, got {k} and {per_file}")
         whole = self._query(text, audio, vector, minus, move_to, convention)
         view = View.of(about, self.embedder)
-        query = view.query(whole)
-        ranges = {
-            "elevation_deg": elevation_deg,
-            "distance_m": distance_m,
-            "floor_area_m2": floor_area_m2,
-            "t30_s": t30_s,
-        }
-        keep = self._keep(azimuth_deg, ranges, spatial)
-        vectors = self.vectors if len(keep) == len(self) else self.vectors[keep]  # all of them need no copy
-        scores = view.scores(vectors, query)
-        curve = curve_for(str(self.manifest["weights_sha256"]), about, text=text, minus=minus, move_to=move_to)
+        ranges = (
+            ("elevation_deg", elevation_deg),
+            ("distance_m", distance_m),
+            ("floor_area_m2", floor_area_m2),
+            ("t30_s", t30_s),
+        )
+        asked = tuple((name, bounds) for name, bounds in ranges if bounds is not None)
+        limits = Limits(azimuth_deg, asked, spatial, None if tags is None else tuple(tags))
+        ranking: Ranking
+        if self._memory is not None:
+            ranking = self._memory.rank(view.query(whole), view, limits)
+        else:
+            ranking = OnDisk(self._table).rank(view.query(whole), view, limits, exact=exact)
+        curve = curve_for(self.origin.weights_sha256, about, text=text, minus=minus, move_to=move_to)
         return [
-            self._hit(keep[i], float(scores[i]), curve, percentile(scores, scores[i]))
-            for i in self._chosen(keep, scores, k, per_file)
+            self._hit(row, score, curve, None if ranking.scores is None else percentile(ranking.scores, score))
+            for row, score in _chosen(ranking, k, per_file)
         ]
-
-    def rows(self) -> pa.Table:
-        """Every window without its vector, in the order of `vectors`: file, times, place, is_spatial."""
-        return self.table.drop_columns(["vector"])
 
     def snippet(self, hit: Hit, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the window of a hit as a WAV file of 32-bit floats, whole, all its channels at its own rate.
@@ -253,25 +270,10 @@ class Index:
                 reader.skip(start)
                 samples = reader.read(stop - start)
         if channels == 4:
-            convention = str(self.manifest["convention"])
+            convention = self.origin.convention
             seconds = (stop - start) / rate
             samples = read_audio(source, convention=convention, start_s=start / rate, duration_s=seconds).samples
         return write_audio(path, samples, rate, overwrite=overwrite, subtype="FLOAT")
-
-    def _chosen(self, keep: NDArray[np.intp], scores: NDArray[np.float32], k: int, per_file: int) -> Iterator[np.intp]:
-        """The best windows, at most so many a file and none that overlaps a better one."""
-        taken: dict[str, list[tuple[float, float]]] = {}
-        found = 0
-        for i in _best_first(scores, 8 * k * per_file):
-            file = self._files[keep[i]]
-            start, end = (float(self._columns[name][keep[i]]) for name in ("start_s", "end_s"))
-            others = taken.setdefault(file, [])
-            if len(others) < per_file and all(end <= a or start >= b for a, b in others):
-                others.append((start, end))
-                found += 1
-                yield i
-                if found == k:
-                    return
 
     def _query(
         self,
@@ -292,52 +294,73 @@ class Index:
             raise DataError("this index was opened without a model; pass the embedder to Index.open")
         else:
             query = query_vector(self.embedder, text, audio, minus, move_to, convention)
-        if query.shape[0] != self.vectors.shape[1]:
-            raise DataError(f"the vector has {query.shape[0]} numbers, the index {self.vectors.shape[1]}")
+        if query.shape[0] != self.origin.dim:
+            raise DataError(f"the vector has {query.shape[0]} numbers, the index {self.origin.dim}")
         return query
 
-    def _keep(
-        self, azimuth_deg: tuple[float, float] | None, ranges: dict[str, Range | None], spatial: bool | None
-    ) -> NDArray[np.intp]:
-        keep = np.ones(len(self), bool)
-        if azimuth_deg is not None:
-            start, stop = azimuth_deg
-            width = (stop - start) % 360.0 if abs(stop - start) < 360.0 else 360.0
-            keep &= (self._columns["azimuth_deg"] - start) % 360.0 <= width  # NaN compares False: mono is left out
-        for name, bounds in ranges.items():
-            if bounds is None:
-                continue
-            low, high = (-np.inf if bounds[0] is None else bounds[0], np.inf if bounds[1] is None else bounds[1])
-            if low > high:
-                raise DataError(f"{name}: the range {low:g} to {high:g} is empty")
-            keep &= (self._columns[name] >= low) & (self._columns[name] <= high)
-        if spatial is not None:
-            keep &= self._columns["is_spatial"] == spatial
-        return np.flatnonzero(keep)
-
-    def _hit(self, row: int, score: float, curve: Calibration | None, percent: float) -> Hit:
-        values = {name: float(self._columns[name][row]) for name in (*PLACE, "start_s", "end_s")}
-        place: dict[str, Any] = {n: None if np.isnan(v) else v for n, v in values.items()}
-        file = str(self._files[row])
-        spatial = bool(self._columns["is_spatial"][row])
+    def _hit(self, row: Row, score: float, curve: Calibration | None, percent: float | None) -> Hit:
         return Hit(
-            file=file,
-            path=str(self.root / file),
+            path=str(self.root / row["file"]),
             score=score,
-            is_spatial=spatial,
             probability=None if curve is None else curve.probability(score),
             percentile=percent,
-            **place,
+            tags=tuple(row["tags"]),
+            **{name: row[name] for name in ("file", "start_s", "end_s", *PLACE, "is_spatial")},
         )
 
 
-def _best_first(scores: NDArray[np.float32], enough: int) -> Iterator[np.intp]:
-    """Places of scores from the highest on, equal ones in order; only `enough` are sorted unless more are asked for."""
-    if enough < len(scores):
-        least = np.partition(scores, len(scores) - enough)[len(scores) - enough]
-        first = np.flatnonzero(scores >= least)
-        yield from first[np.argsort(-scores[first], kind="stable")]
-        rest = np.flatnonzero(scores < least)
-        yield from rest[np.argsort(-scores[rest], kind="stable")]
-    else:
-        yield from np.argsort(-scores, kind="stable")
+def _is_index(folder: Path) -> bool:
+    return (folder / f"{TABLE}.lance").is_dir()
+
+
+def _is_taken(folder: Path) -> bool:
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+
+
+def _table_for(
+    root: Path, place: Place, embedder: Embedder, convention: str, force: bool, options: Mapping[str, str] | None
+) -> WindowTable:
+    """The table there, or a new one; raises DataError where it can't be gone on with."""
+    if not is_url(place) and not _is_index(Path(place)) and _is_taken(Path(place)):
+        raise DataError(f"{place} exists and is not an index of this version; delete it, or choose another --out")
+    way = str(root.resolve()) if is_url(place) else os.path.relpath(root.resolve(), Path(place).resolve())
+    origin = Origin(
+        embedder.name, embedder.weights_sha256, embedder.dim, float(embedder.config.window_s), convention, way
+    )
+    if force:
+        return WindowTable.create(place, origin, options)
+    try:
+        table = WindowTable.open(place, options)
+    except NoIndexError:
+        return WindowTable.create(place, origin, options)
+    if table.origin.weights_sha256 != embedder.weights_sha256:
+        raise DataError(_other_weights(table, embedder))
+    for name in ("root", "convention"):
+        old, new = getattr(table.origin, name), getattr(origin, name)
+        if old != new:
+            raise DataError(f"{place} was built with {name} {old!r}, not {new!r}; build anew with --force")
+    return table
+
+
+def _other_weights(table: WindowTable, embedder: Embedder) -> str:
+    """What to say when an index and a model do not belong together."""
+    theirs, ours = table.origin.weights_sha256[:12], embedder.weights_sha256[:12]
+    return (
+        f"{table.place} was built with {table.origin.model} (weights {theirs}), this is {embedder.name} ({ours}): "
+        "their vectors cannot be compared; use that model, or build anew with --force"
+    )
+
+
+def _chosen(ranking: Ranking, k: int, per_file: int) -> Iterator[tuple[Row, float]]:
+    """The best windows, at most so many a file and none that overlaps a better one."""
+    taken: dict[str, list[tuple[float, float]]] = {}
+    found = 0
+    for row, score in ranking.best_first(8 * k * per_file):
+        start, end = row["start_s"], row["end_s"]
+        others = taken.setdefault(row["file"], [])
+        if len(others) < per_file and all(end <= a or start >= b for a, b in others):
+            others.append((start, end))
+            found += 1
+            yield row, score
+            if found == k:
+                return

@@ -5,20 +5,72 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from open_elsa.errors import AudioError, ElsaError
-from open_elsa.search.index_store import Problem, Stamp, add_part, make_stamp
+from open_elsa.search.files import Problem, Stamp, make_stamp
+from open_elsa.search.window_table import WindowTable
+from open_elsa.using.describe import TEMPLATE
 from open_elsa.using.embedder import Embedder, WindowAnalysis
+from open_elsa.using.sound_names import SOUND_NAMES
 
 #: How often finished files are written to disk: what a kill can cost.
 SECONDS_PER_PART = 20.0
+#: How many names a window is given.
+TAGS = 3
 
 Progress = Callable[[int, int], None]
 
 
+class Tagger:
+    """Names of what is heard, from the model's vectors, as `describe` finds them."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._prompts = embedder.embed_text([TEMPLATE.replace("{}", name) for name in SOUND_NAMES])
+
+    def tags(self, windows: list[WindowAnalysis]) -> list[list[str]]:
+        """The most likely names of each window, the likeliest first; none of silence."""
+        scores = np.stack([window.embedding for window in windows]) @ self._prompts.T
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :TAGS]
+        return [[] if w.silent else [SOUND_NAMES[i] for i in row] for w, row in zip(windows, best, strict=True)]
+
+
+def collect(
+    root: Path,
+    table: WindowTable,
+    embedder: Embedder,
+    todo: list[str],
+    problems: list[Problem],
+    total: int,
+    progress: Progress | None,
+    workers: int,
+) -> None:
+    """Listen to what is to be done and write it in parts, so that a kill costs at most SECONDS_PER_PART."""
+    if not todo:
+        return
+    tagger = Tagger(embedder)
+    ready: dict[str, tuple[Stamp, list[WindowAnalysis], list[list[str]]]] = {}
+    done, written = total - len(todo), time.monotonic()
+    try:
+        for name, stamp, result in _analyse(root, todo, embedder, table.origin.convention, workers):
+            done += 1
+            if stamp is None or isinstance(result, ElsaError):
+                problems.append(Problem(name, str(result)))
+            else:
+                ready[name] = (stamp, result, tagger.tags(result))
+            if progress is not None:
+                progress(done, total)
+            if ready and time.monotonic() - written > SECONDS_PER_PART:
+                full, ready, written = ready, {}, time.monotonic()
+                table.add(full)
+    finally:  # also when interrupted
+        if ready:
+            table.add(ready)
+
+
 def _analyse(
-    root: Path, todo: list[str], embedder: Embedder, convention: str
+    root: Path, todo: list[str], embedder: Embedder, convention: str, workers: int
 ) -> Iterator[tuple[str, Stamp | None, list[WindowAnalysis] | ElsaError]]:
     """Yield each file as it is finished: (name, stamp, windows), or (name, None, error) where it cannot be read."""
     read: list[tuple[str, Stamp]] = []
@@ -38,40 +90,10 @@ def _analyse(
     def refuse(i: int, error: ElsaError) -> None:
         failed.append((read[i][0], error))
 
-    for i, windows in embedder.stream(readable(), convention=convention, on_error=refuse):
+    for i, windows in embedder.stream(readable(), convention=convention, on_error=refuse, workers=workers):
         yield *read[i], windows
         while failed:
             name, error = failed.pop(0)
             yield name, None, error
     for name, error in failed:
         yield name, None, error
-
-
-def collect(
-    root: Path,
-    store: Path,
-    manifest: dict[str, Any],
-    embedder: Embedder,
-    todo: list[str],
-    problems: list[Problem],
-    total: int,
-    progress: Progress | None,
-) -> None:
-    """Analyse what is to be done and write it in parts, so that a kill costs at most SECONDS_PER_PART."""
-    ready: dict[str, tuple[Stamp, list[WindowAnalysis]]] = {}
-    done, written = total - len(todo), time.monotonic()
-    try:
-        for name, stamp, result in _analyse(root, todo, embedder, manifest["convention"]):
-            done += 1
-            if stamp is None or isinstance(result, ElsaError):
-                problems.append(Problem(name, str(result)))
-            else:
-                ready[name] = (stamp, result)
-            if progress is not None:
-                progress(done, total)
-            if ready and time.monotonic() - written > SECONDS_PER_PART:
-                full, ready, written = ready, {}, time.monotonic()
-                add_part(store, manifest, full, embedder.dim)
-    finally:  # also when interrupted
-        if ready:
-            add_part(store, manifest, ready, embedder.dim)

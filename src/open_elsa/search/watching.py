@@ -9,9 +9,11 @@ from threading import Event
 from watchfiles import Change
 from watchfiles import watch as changes
 
+from open_elsa.scenes.places import Place, is_url
+from open_elsa.search.files import SUFFIXES, NoSoundError
 from open_elsa.search.index import BuildReport, Index
-from open_elsa.search.index_store import DEFAULT_NAME, SUFFIXES, NoSoundError
 from open_elsa.search.listening import Progress
+from open_elsa.search.window_table import DEFAULT_NAME
 from open_elsa.using.embedder import Embedder
 
 #: What happens within so long is taken up together, so that a file that is still being copied is read once, at its end.
@@ -22,7 +24,7 @@ def watch(
     folder: str | Path,
     embedder: Embedder,
     *,
-    out: str | Path | None = None,
+    out: Place | None = None,
     convention: str = "auto",
     progress: Progress | None = None,
     stop: Event | None = None,
@@ -34,11 +36,12 @@ def watch(
     read. Raises DataError as `Index.build` does, except that a folder emptied meanwhile is waited for.
     """
     root = Path(folder)
-    store = (Path(out) if out is not None else root / DEFAULT_NAME).resolve()
+    place = root / DEFAULT_NAME if out is None else out
+    store = None if is_url(place) else Path(place).resolve()
 
     def wanted(_: Change, path: str) -> bool:
         changed = Path(path)
-        inside = changed.resolve().is_relative_to(store)
+        inside = store is not None and changed.resolve().is_relative_to(store)
         return not inside and (changed.suffix.lower() in SUFFIXES or not changed.suffix)  # folders come and go too
 
     seen = changes(
@@ -52,12 +55,12 @@ def watch(
         yield_on_timeout=True,
     )
     try:
-        yield Index.build(root, embedder, out=store, convention=convention, progress=progress).report
+        yield Index.build(root, embedder, out=place, convention=convention, progress=progress).report
         for tick, news in enumerate(seen):
             if tick and not news:
                 continue  # the first tick is looked at in any case: it is the watcher that begins only after the build
             try:
-                report = Index.build(root, embedder, out=store, convention=convention, progress=progress).report
+                report = Index.build(root, embedder, out=place, convention=convention, progress=progress).report
             except NoSoundError:
                 continue
             if report.added or report.changed or report.moved or report.removed or report.problems:

@@ -6,8 +6,8 @@ import hashlib
 import logging
 import math
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from open_elsa.errors import AudioError, CheckpointError, ConfigError, ConventionError, DataError, ElsaError
+from open_elsa.errors import CheckpointError, ConfigError, DataError
 from open_elsa.using.analysis import Analysis as Analysis
 from open_elsa.using.analysis import Embedding as Embedding
 from open_elsa.using.analysis import Location as Location
@@ -23,10 +23,12 @@ from open_elsa.using.analysis import Vectors as Vectors
 from open_elsa.using.analysis import WindowAnalysis as WindowAnalysis
 from open_elsa.using.analysis import locations, whole
 from open_elsa.using.pieces import AudioLike, Audios, Piece, as_list, pieces
+from open_elsa.using.streaming import OnError, stream
 
 logger = logging.getLogger("open_elsa")
 
-OnError = Callable[[int, ElsaError], None]
+#: Windows that one of several workers computes at once: more take more memory and no less time.
+BATCH_OF_A_WORKER = 4
 
 
 def load(path_or_id: str | Path | None = None, *, device: str = "cpu", batch_size: int = 16) -> Embedder:
@@ -151,58 +153,29 @@ class Embedder:
         return [whole(windows) for windows in self._all(sounds, convention)]
 
     def stream(
-        self, sounds: Iterable[AudioLike], *, convention: str = "auto", on_error: OnError | None = None
+        self,
+        sounds: Iterable[AudioLike],
+        *,
+        convention: str = "auto",
+        on_error: OnError | None = None,
+        workers: int = 1,
     ) -> Iterator[tuple[int, list[WindowAnalysis]]]:
         """Yield (place in `sounds`, its windows) as they are finished, not in order, holding few windows in memory.
 
         Windows of equal length are computed together. on_error takes (place, error) of a sound that cannot be used
-        and lets the rest go on; without it the error is raised.
+        and lets the rest go on; without it the error is raised. workers: 1 does all in this thread; more compute in so
+        many threads of one core each while others read ahead, which is quicker for many sounds; 0: as many as torch
+        uses threads.
         """
-        buckets: dict[int, list[tuple[int, int, Piece]]] = defaultdict(list)
-        waiting: dict[int, dict[int, WindowAnalysis]] = {}
-        expected: dict[int, int] = {}
-
-        def flush(lengths: Iterable[int]) -> None:
-            for length in lengths:
-                batch = buckets.pop(length)
-                analysed = self._encode([piece for _, _, piece in batch])
-                for (i, k, _), window in zip(batch, analysed, strict=True):
-                    waiting[i][k] = window
-
-        def finished() -> Iterator[tuple[int, list[WindowAnalysis]]]:
-            for i in [i for i, count in expected.items() if len(waiting[i]) == count]:
-                del expected[i]
-                windows = waiting.pop(i)
-                yield i, [windows[k] for k in sorted(windows)]
-
-        for i, item in enumerate(sounds):
-            waiting[i] = {}
-            count = 0
-            try:
-                for piece in pieces(item, self.config, self.sample_rate, convention=convention):
-                    length = piece.samples.shape[1]
-                    buckets[length].append((i, count, piece))
-                    count += 1
-                    if len(buckets[length]) == self.batch_size:
-                        flush([length])
-                    elif sum(map(len, buckets.values())) >= 4 * self.batch_size:
-                        flush(list(buckets))
-                if count == 0:
-                    raise AudioError(f"{item}: holds no sound")
-            except (AudioError, ConventionError) as error:
-                if on_error is None:
-                    raise
-                for length, held in list(buckets.items()):
-                    buckets[length] = [entry for entry in held if entry[0] != i]
-                    if not buckets[length]:
-                        del buckets[length]
-                del waiting[i]
-                on_error(i, error)
-                continue
-            expected[i] = count
-            yield from finished()
-        flush(list(buckets))
-        yield from finished()
+        count = workers or (torch.get_num_threads() if self.device.type == "cpu" else 1)
+        yield from stream(
+            sounds,
+            partial(pieces, config=self.config, sample_rate=self.sample_rate, convention=convention),
+            self._encode,
+            batch_size=self.batch_size if count == 1 else min(self.batch_size, BATCH_OF_A_WORKER),
+            workers=count,
+            on_error=on_error,
+        )
 
     def _all(self, sounds: Audios, convention: str) -> list[list[WindowAnalysis]]:
         items = as_list(sounds)
