@@ -100,7 +100,7 @@ def test_search_passes_everything_through(client: TestClient, index: Index, embe
     (wanted,) = index.search("a low tone", k=1)
     assert set(hit) == {
         *("file", "start_s", "end_s", "score", "probability", "azimuth_deg", "elevation_deg"),
-        *("distance_m", "floor_area_m2", "t30_s", "is_spatial"),
+        *("distance_m", "floor_area_m2", "t30_s", "is_spatial", "tags"),
     }
     assert {n: getattr(wanted, n) for n in hit} == pytest.approx(hit)
     assert files(text="a low tone", azimuth_deg=[150, -150]) == ["deep/middle.flac"]

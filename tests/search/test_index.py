@@ -18,7 +18,9 @@ from open_elsa.errors import DataError
 from open_elsa.search import listening
 from open_elsa.search.index import Index
 from open_elsa.sound import audio, foa
+from open_elsa.using.describe import TEMPLATE
 from open_elsa.using.embedder import Embedder
+from open_elsa.using.sound_names import SOUND_NAMES
 
 Sine = Callable[..., np.ndarray]
 
@@ -72,6 +74,18 @@ def test_ask_by_place(index: Index) -> None:
     assert len(index.search("x", floor_area_m2=(None, 60))) == 2
     with pytest.raises(DataError, match="empty"):
         index.search("x", distance_m=(3, 1))
+
+
+def test_tags_are_the_likeliest_names(index: Index, embedder: Embedder) -> None:
+    rows = index.rows()
+    prompts = embedder.embed_text([TEMPLATE.replace("{}", name) for name in SOUND_NAMES])
+    for tags, vector in zip(rows["tags"].to_pylist(), index.vectors, strict=True):
+        assert tags == [SOUND_NAMES[i] for i in np.argsort(-(prompts @ vector), kind="stable")[:3]]
+    first = rows["tags"].to_pylist()[0][2]
+    hits = index.search("x", tags=[first], per_file=9)
+    assert hits and all(first in hit.tags for hit in hits)
+    with pytest.raises(DataError, match=r"no sound is tagged .* did you mean"):
+        index.search("x", tags=["a dog, barking"])
 
 
 def test_wrong_questions(index: Index, folder: Path) -> None:
@@ -146,7 +160,9 @@ import sys, time
 sys.path.insert(0, sys.argv[2])
 from fake import FakeModel
 from open_elsa.search import index, listening
+from open_elsa.using.describe import TEMPLATE
 from open_elsa.using.embedder import Embedder
+from open_elsa.using.sound_names import SOUND_NAMES
 listening.SECONDS_PER_PART = -1.0
 def slowly(done, total):
     print(done, flush=True)
@@ -202,7 +218,9 @@ sys.path.insert(0, sys.argv[2])
 from fake import FakeModel
 from open_elsa.errors import DataError
 from open_elsa.search.index import Index
+from open_elsa.using.describe import TEMPLATE
 from open_elsa.using.embedder import Embedder
+from open_elsa.using.sound_names import SOUND_NAMES
 import lancedb  # its library is mapped before no file may grow
 embedder = Embedder(FakeModel())
 embedder.weights_sha256

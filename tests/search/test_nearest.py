@@ -16,9 +16,10 @@ from open_elsa.search.index import Index
 from open_elsa.search.nearest import Limits
 from open_elsa.search.window_table import Origin, WindowTable
 from open_elsa.using.analysis import Location, WindowAnalysis
+from open_elsa.using.sound_names import SOUND_NAMES
 
 DIM, FILES, WINDOWS = 16, 60, 10
-TAGS = ("rain", "a dog's bark", "speech")
+TAGS = SOUND_NAMES[:3]
 
 
 def unit(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -27,15 +27,18 @@ class MakeIndex(WithModel):
     Examples:
       elsa index ~/recordings
       elsa index ~/recordings --out ~/indexes/recordings
+      elsa index ~/recordings --out s3://bucket/recordings-index
       elsa index ~/fuma --convention fuma
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder with sound files, searched with all folders below it."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    out: Annotated[str | None, tyro.conf.arg(metavar="FOLDER-OR-URL")] = None
     """Where the index is kept; FOLDER/elsa-index by default."""
     convention: Convention = "auto"
     """What four-channel files are."""
+    workers: int = 0
+    """Threads that listen, one core each; 0: as many as there are cores."""
     force: bool = False
     """Make the index anew, also over one of another model."""
 
@@ -43,10 +46,18 @@ class MakeIndex(WithModel):
         """Run it."""
         from open_elsa.search.index import Index
 
+        if self.workers < 0:
+            raise UsageError("index: --workers must be 0 or more")
         model = self.load()
         with show.progress("indexing", quiet=self.json) as tell:
             index = Index.build(
-                self.folder, model, out=self.out, progress=tell, convention=self.convention, force=self.force
+                self.folder,
+                model,
+                out=self.out,
+                progress=tell,
+                convention=self.convention,
+                workers=self.workers,
+                force=self.force,
             )
         report = index.report
         for problem in report.problems:
@@ -71,7 +82,7 @@ class Watch(WithModel):
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """Folder with sound files; indexed first where it is not yet."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    out: Annotated[str | None, tyro.conf.arg(metavar="FOLDER-OR-URL")] = None
     """Where the index is kept; FOLDER/elsa-index by default."""
     convention: Convention = "auto"
     """What four-channel files are."""
@@ -118,8 +129,8 @@ class Search(WithModel):
 
     query: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="QUERY")]
     """What to look for."""
-    index: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX")]
-    """The index, or the folder of sounds it was made of."""
+    index: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX")]
+    """The index, its URL, or the folder of sounds it was made of."""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
     """How many windows to show."""
     per_file: int = 1
@@ -142,6 +153,10 @@ class Search(WithModel):
     """Only in rooms of this floor area, square metres."""
     t30: Bounds = None
     """Only in rooms of this reverberation time, seconds."""
+    tag: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Only where this is among the three likeliest everyday sounds, such as "rain falling"; may be repeated: one of them."""
+    exact: bool = False
+    """Compare every window of a collection too large for memory, instead of most that matter; seconds a million."""
     convention: Convention = "auto"
     """What a four-channel QUERY file is."""
     save: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -178,6 +193,8 @@ class Search(WithModel):
             distance_m=self.distance,
             floor_area_m2=self.area,
             t30_s=self.t30,
+            tags=self.tag or None,
+            exact=self.exact,
             convention=self.convention,
         )
         saved = [] if self.save is None else _save(index, hits, self.save, self.force)

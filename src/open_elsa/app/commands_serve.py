@@ -36,9 +36,9 @@ class Serve(WithModel):
     """
 
     collection: Annotated[
-        Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX-OR-FOLDER", name="collection")
+        str | None, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX-OR-FOLDER", name="collection")
     ] = None
-    """An index, or a folder of sounds; left out, the service embeds and describes only."""
+    """An index, its URL, or a folder of sounds; left out, the service embeds and describes only."""
     host: str = "127.0.0.1"
     """The address to listen on."""
     port: int = 8080
@@ -114,7 +114,7 @@ class Serve(WithModel):
         return os.environ.get("ELSA_TOKEN") or None
 
 
-def _open(place: Path, model: Embedder, *, quiet: bool) -> Index:
+def _open(place: str, model: Embedder, *, quiet: bool) -> Index:
     """The index there, made first where a folder of sounds has none."""
     from open_elsa.search.index import Index
     from open_elsa.search.window_table import NoIndexError
@@ -122,7 +122,7 @@ def _open(place: Path, model: Embedder, *, quiet: bool) -> Index:
     try:
         return Index.open(place, model)
     except NoIndexError:
-        if not place.is_dir():
+        if not Path(place).is_dir():
             raise
     with show.progress("indexing", quiet=quiet) as tell:
         index = Index.build(place, model, progress=tell)

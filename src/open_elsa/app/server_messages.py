@@ -46,10 +46,11 @@ class SearchQuestion(_Asked):
     floor_area_m2: Bounds | None = None
     t30_s: Bounds | None = None
     spatial: bool | None = None
+    tags: list[Text] | None = Field(default=None, max_length=64)
 
     def filters(self) -> dict[str, Any]:
         """The ranges, as `Index.search` takes them."""
-        names = ("azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s", "spatial")
+        names = ("azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s", "spatial", "tags")
         return {name: getattr(self, name) for name in names}
 
 
@@ -90,6 +91,7 @@ class HitFound(BaseModel):
     floor_area_m2: float | None
     t30_s: float | None
     is_spatial: bool
+    tags: list[str]
 
 
 class Found(BaseModel):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from open_elsa.errors import AudioError, DataError
 from open_elsa.scenes.places import Place, is_url
 from open_elsa.search.files import Problem, Work, listing
-from open_elsa.search.listening import Progress, collect
+from open_elsa.search.listening import Progress, collect, known_tags
 from open_elsa.search.nearest import InMemory, Limits, OnDisk, Range, Ranking, Row
 from open_elsa.search.queries import About, View, query_vector
 from open_elsa.search.scores import Calibration, curve_for, percentile
@@ -223,8 +223,9 @@ class Index:
         "where" the place whatever is heard there. k: how many hits; per_file: how many of one file.
         azimuth_deg: (from, to) counter-clockwise, so (150, -150) is behind; the other ranges are (least, most), None
         for no bound. A range on the place leaves out mono files, whose place nobody knows. spatial: True for ambisonic
-        files only, False for mono only. tags: names of sounds, one of which must be among a window's. exact: compare
-        every window also where the collection is so large that an approximate index is used; seconds for a million.
+        files only, False for mono only. tags: names of `open_elsa.using.sound_names`, one of which must be among a
+        window's. exact: compare every window also where the collection is so large that an approximate index is used;
+        seconds for a million.
         Raises DataError unless exactly one of text, audio, vector is given, and for words in move_to that name no
         direction.
         """
@@ -239,7 +240,7 @@ class Index:
             ("t30_s", t30_s),
         )
         asked = tuple((name, bounds) for name, bounds in ranges if bounds is not None)
-        limits = Limits(azimuth_deg, asked, spatial, None if tags is None else tuple(tags))
+        limits = Limits(azimuth_deg, asked, spatial, None if tags is None else known_tags(tags))
         ranking: Ranking
         if self._memory is not None:
             ranking = self._memory.rank(view.query(whole), view, limits)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
-from open_elsa.errors import AudioError, ElsaError
+from open_elsa.errors import AudioError, DataError, ElsaError
 from open_elsa.search.files import Problem, Stamp, make_stamp
 from open_elsa.search.window_table import WindowTable
 from open_elsa.using.describe import TEMPLATE
@@ -34,6 +35,15 @@ class Tagger:
         scores = np.stack([window.embedding for window in windows]) @ self._prompts.T
         best = np.argsort(-scores, axis=1, kind="stable")[:, :TAGS]
         return [[] if w.silent else [SOUND_NAMES[i] for i in row] for w, row in zip(windows, best, strict=True)]
+
+
+def known_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """The tags; raises DataError for one that no window can have, with those that are spelt alike."""
+    for tag in tags:
+        if tag not in SOUND_NAMES:
+            near = get_close_matches(tag, SOUND_NAMES, cutoff=0.4) or SOUND_NAMES[:3]
+            raise DataError(f"no sound is tagged {tag!r}; did you mean {' or '.join(map(repr, near))}?")
+    return tuple(tags)
 
 
 def collect(
