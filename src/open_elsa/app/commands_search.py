@@ -44,10 +44,12 @@ class MakeIndex(WithModel):
 
     def run(self) -> int:
         """Run it."""
+        from open_elsa.scenes.memory import keep_memory
         from open_elsa.search.index import Index
 
         if self.workers < 0:
             raise UsageError("index: --workers must be 0 or more")
+        keep_memory()
         model = self.load()
         with show.progress("indexing", quiet=self.json) as tell:
             index = Index.build(
@@ -154,7 +156,7 @@ class Search(WithModel):
     t30: Bounds = None
     """Only in rooms of this reverberation time, seconds."""
     tag: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Only where this is among the three likeliest everyday sounds, such as "rain falling"; may be repeated: one of them."""
+    """Only where this, such as "rain falling", is among the three likeliest sounds; repeated: one of them."""
     exact: bool = False
     """Compare every window of a collection too large for memory, instead of most that matter; seconds a million."""
     convention: Convention = "auto"

@@ -173,7 +173,8 @@ class ElsaSmall(Elsa):
     def encode_audio(self, audio: Float[Tensor, "b 4 n"], spatial: Bool[Tensor, " b"]) -> ElsaOutput:
         """Embed AmbiX sounds: first where, then what is heard from there; where `spatial` is False only W is used."""
         rows = spatial.nonzero()[:, 0]
-        said = self.say_where(self.pool(*self.front_end.intensity(audio[rows])))
+        placed = audio if len(rows) == len(audio) else audio[rows]  # all of them need no copy
+        said = self.say_where(self.pool(*self.front_end.intensity(placed)))
         towards = _spread(said.direction, rows, len(spatial))
         return self._join(self.front_end.log_mel(listen(audio, towards, self.config.semantic.beam)), said, rows)
 
@@ -362,9 +363,9 @@ def listen(audio: Float[Tensor, "b 4 n"], towards: Float[Tensor, "b 3"], beam: f
     audio: AmbiX (ACN, SN3D); towards: unit xyz. A plane wave from there keeps the gain of W; beam 0.5 is a cardioid.
     With 0.35 diffuse sound comes in 3.3 dB weaker, and what is behind 10.5 dB weaker: the room goes, other sounds stay.
     """
-    w = audio[:, 0]
-    ahead = torch.einsum("bc,bcn->bn", towards.to(audio.dtype), audio[:, (3, 1, 2)])
-    return w + beam * (ahead - towards.square().sum(1, keepdim=True).to(audio.dtype) * w)
+    known = towards.square().sum(1, keepdim=True)
+    gains = torch.cat([1 - beam * known, beam * towards[:, (1, 2, 0)]], 1)  # of W, Y, Z, X
+    return torch.bmm(gains[:, None].to(audio.dtype), audio)[:, 0]
 
 
 def whole(what: Float[Tensor, "b w"], where: Float[Tensor, "b v"]) -> Float[Tensor, "b d"]:

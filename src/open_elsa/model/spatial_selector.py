@@ -180,11 +180,12 @@ class SelectorEncoder(nn.Module):
         context = nn.functional.interpolate(_one_by_one(self.coarse, coarse), size=logits.shape[2:], mode="nearest")
         # bands by twos, as the stem sees them; a mean over an axis of two is many times slower
         vectors, level = (0.5 * (x[..., 0::2] + x[..., 1::2]) for x in (features[:, :3], features[:, 6:7]))
-        logits = (logits + context + self.loudness * level).float()
-        weights = logits.flatten(2).softmax(-1)
+        logits = (logits.add_(context).addcmul_(self.loudness, level)).float().flatten(2)
+        weights = logits.softmax(-1)
         votes = torch.einsum("bhk,bck->bhc", weights, vectors.flatten(2).float())
-        entropy = -(weights * torch.log(weights + 1e-9)).sum(-1) / _log_of_cells(weights)
-        return votes, entropy
+        # -sum(w log w), without the logarithm of every weight
+        entropy = logits.logsumexp(-1) - torch.einsum("bhk,bhk->bh", weights, logits)
+        return votes, entropy / _log_of_cells(weights)
 
 
 def comb(bins: Float[Tensor, "b 8 k"], direction: Float[Tensor, "b 3"]) -> Float[Tensor, "b 9 k"]:
