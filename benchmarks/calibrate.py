@@ -54,7 +54,8 @@ def main() -> None:
         slope, offset = fit(cosine[part == 0], own[part == 0])
         held = 1 / (1 + np.exp(-(slope * cosine[part == 1] + offset)))
         print(
-            f"{view}: {len(chosen)} scenes, held-out half: told right {np.mean((held > 0.5) == own[part == 1]):.3f}, "
+            f"{view}: {len(chosen)} scenes; held out: {len(held)} pairs of {np.sum(half == 1)} scenes, "
+            f"told right {np.mean((held > 0.5) == own[part == 1]):.3f}, "
             f"calibration error {calibration_error(held, own[part == 1]):.3f}"
         )
         slope, offset = fit(cosine, own)
