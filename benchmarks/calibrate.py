@@ -2,10 +2,12 @@
 
 Run: python benchmarks/calibrate.py DATA [--model FOLDER] [--split val] [--quick] [--scenes 400] [--seed 0] [--write]
 
-Scenes of clips and rooms that no training has seen, each with its own caption and with that of another scene that says
-something else (another class, other words of place, or both, as the view asks); a logistic curve over the cosine tells
-the two apart. Fitted on one half of the clips, held against the other half; --write puts the curve of both halves into
-the package, for these weights.
+Scenes of clips and rooms that no training has seen, each with its own caption and with that of another scene that is
+wrong of it; a logistic curve over the cosine tells the two apart. Wrong is another class, or other words of place, as
+the view asks; of whole vectors a third of the captions are wrong in both, a third in the direction alone (the same
+class from elsewhere) and a third in the class alone (another from the same direction), as a search's first hits are.
+Fitted on one half of the clips, held against the other half; --write puts the curve of both halves into the package,
+for these weights.
 """
 
 from __future__ import annotations
@@ -46,15 +48,16 @@ def main() -> None:
     text = model.embed_text([scenes[i].captions[0] for i in chosen])
     label = np.array([str(scenes.truth(i)["label"]) for i in chosen])
     words = np.array([json.dumps(scenes.truth(i)["words"], sort_keys=True) for i in chosen])
+    direction = np.array([str(scenes.truth(i)["words"]["direction"]) for i in chosen])
     half = np.unique([scenes[i].clip_id for i in chosen], return_inverse=True)[1] % 2
     curves: dict[str, dict[str, float]] = {}
     for view in VIEWS:
-        other = {"what": label, "where": words}.get(view, np.char.add(label, words))
-        cosine, own, part = pairs(View.of(view, model), audio, text, other, half, options.seed)
+        ways = wrong(view, label, words, direction)
+        cosine, own, part = pairs(View.of(view, model), audio, text, ways, half, options.seed)
         slope, offset = fit(cosine[part == 0], own[part == 0])
         held = 1 / (1 + np.exp(-(slope * cosine[part == 1] + offset)))
         print(
-            f"{view}: {len(chosen)} scenes; held out: {len(held)} pairs of {np.sum(half == 1)} scenes, "
+            f"{view}: {len(chosen)} scenes, {len(cosine)} pairs; of the {len(held)} held out: "
             f"told right {np.mean((held > 0.5) == own[part == 1]):.3f}, "
             f"calibration error {calibration_error(held, own[part == 1]):.3f}"
         )
@@ -67,16 +70,31 @@ def main() -> None:
         write_text(path, json.dumps({**known, model.weights_sha256: curves}, indent=1) + "\n")
 
 
+def wrong(view: About, label: np.ndarray, words: np.ndarray, direction: np.ndarray) -> list[np.ndarray]:
+    """Ways in which caption j can be wrong of scene i, each (n, n) booleans."""
+
+    def differ(values: np.ndarray) -> np.ndarray:
+        return np.asarray(values[:, None] != values[None, :])
+
+    if view == "both":
+        sound, place = differ(label), differ(direction)
+        return [sound & place, place & ~sound, sound & ~place]
+    return [differ(label if view == "what" else words)]
+
+
 def pairs(
-    view: View, audio: Any, text: Any, says: Any, half: Any, seed: int
+    view: View, audio: Any, text: Any, ways: list[np.ndarray], half: Any, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cosines of each recording with its own caption and with one of the same half that says something else."""
+    """Cosines of each recording with its own caption and with one of the same half that is wrong, the ways in turn."""
     rng = np.random.default_rng(seed)
     cosines: list[float] = []
     own: list[bool] = []
     part: list[int] = []
-    for i in range(len(audio)):
-        others = np.flatnonzero((says != says[i]) & (half == half[i]))
+    order = rng.permutation(len(audio))
+    for turn, i in enumerate(order):
+        others = np.flatnonzero(ways[turn % len(ways)][i] & (half == half[i]))
+        if not len(others):  # no other clip of this class in this half from elsewhere
+            continue
         for j, is_own in ((i, True), (int(rng.choice(others)), False)):
             cosines.append(float(view.scores(audio[i : i + 1], view.query(text[j]))[0]))
             own.append(is_own)
