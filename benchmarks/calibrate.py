@@ -2,10 +2,13 @@
 
 Run: python benchmarks/calibrate.py DATA [--model FOLDER] [--split val] [--quick] [--scenes 400] [--seed 0] [--write]
 
-Scenes of clips and rooms that no training has seen, each with its own caption and with that of another scene that says
-something else (another class, other words of place, or both, as the view asks); a logistic curve over the cosine tells
-the two apart. Fitted on one half of the clips, held against the other half; --write puts the curve of both halves into
-the package, for these weights.
+Scenes of clips and rooms that no training has seen, each with its own sentence and with that of another scene that is
+wrong of it; a logistic curve over the cosine tells the two apart. Half of the sentences are captions, which say all
+that is known of the place and the room, and half say only what is heard and from which of four directions, as people
+ask. Wrong is another class, or another direction, as the view asks; of whole vectors a third of the sentences are wrong
+in both, a third in the direction alone (the same class from elsewhere) and a third in the class alone (another from the
+same direction), as a search's first hits are. Fitted on one half of the clips, held against the other half; --write
+puts the curve of both halves into the package, for these weights.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from scipy.optimize import minimize
 import open_elsa
 from open_elsa.evals.items import Split
 from open_elsa.evals.sets import default_cache, simulated
+from open_elsa.scenes.captions import write_caption
+from open_elsa.scenes.scene import SpatialWords
 from open_elsa.scenes.scene_files import write_text
 from open_elsa.search import scores
 from open_elsa.search.queries import About, View
@@ -43,20 +48,22 @@ def main() -> None:
     scenes = items.scenes
     chosen = list(range(0, len(scenes), max(1, len(scenes) // options.scenes)))
     audio = np.concatenate([model.embed_audio([(scenes.render(i), scenes.sample_rate)]) for i in chosen])
-    text = model.embed_text([scenes[i].captions[0] for i in chosen])
     label = np.array([str(scenes.truth(i)["label"]) for i in chosen])
-    words = np.array([json.dumps(scenes.truth(i)["words"], sort_keys=True) for i in chosen])
+    direction = np.array([str(scenes.truth(i)["words"]["direction"]) for i in chosen])
+    rng = np.random.default_rng(options.seed)
+    asked = [short(scenes.originals(i)[0], d, rng) for i, d in zip(chosen, direction, strict=True)]
+    texts = model.embed_text([scenes[i].captions[0] for i in chosen]), model.embed_text(asked)
     half = np.unique([scenes[i].clip_id for i in chosen], return_inverse=True)[1] % 2
     curves: dict[str, dict[str, float]] = {}
     for view in VIEWS:
-        other = {"what": label, "where": words}.get(view, np.char.add(label, words))
-        cosine, own, part = pairs(View.of(view, model), audio, text, other, half, options.seed)
+        ways = wrong(view, label, direction)
+        cosine, own, part, brief = pairs(View.of(view, model), audio, texts, ways, half, options.seed)
         slope, offset = fit(cosine[part == 0], own[part == 0])
-        held = 1 / (1 + np.exp(-(slope * cosine[part == 1] + offset)))
-        print(
-            f"{view}: {len(chosen)} scenes, held-out half: told right {np.mean((held > 0.5) == own[part == 1]):.3f}, "
-            f"calibration error {calibration_error(held, own[part == 1]):.3f}"
-        )
+        print(f"{view}: {len(chosen)} scenes, {len(cosine)} pairs; held out:")
+        for name, rows in (("all", part == 1), ("captions", (part == 1) & ~brief), ("short", (part == 1) & brief)):
+            held = 1 / (1 + np.exp(-(slope * cosine[rows] + offset)))
+            right, error = np.mean((held > 0.5) == own[rows]), calibration_error(held, own[rows])
+            print(f"  {name}: {len(held)} pairs, told right {right:.3f}, calibration error {error:.3f}")
         slope, offset = fit(cosine, own)
         curves[view] = {"slope": round(slope, 3), "offset": round(offset, 3)}
     print(json.dumps({model.weights_sha256: curves}, indent=1))
@@ -66,21 +73,38 @@ def main() -> None:
         write_text(path, json.dumps({**known, model.weights_sha256: curves}, indent=1) + "\n")
 
 
+def short(what: str, direction: str, rng: np.random.Generator) -> str:
+    """A sentence that says what is heard and from which direction, and nothing else."""
+    return write_caption(what, SpatialWords(direction=direction), rng).text
+
+
+def wrong(view: About, label: np.ndarray, direction: np.ndarray) -> list[np.ndarray]:
+    """Ways in which the sentence of scene j can be wrong of scene i, each (n, n) booleans."""
+    sound, place = (np.asarray(values[:, None] != values[None, :]) for values in (label, direction))
+    if view == "both":
+        return [sound & place, place & ~sound, sound & ~place]
+    return [sound if view == "what" else place]
+
+
 def pairs(
-    view: View, audio: Any, text: Any, says: Any, half: Any, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cosines of each recording with its own caption and with one of the same half that says something else."""
+    view: View, audio: Any, texts: tuple[Any, Any], ways: list[np.ndarray], half: Any, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Cosines of each recording with its own sentences and with ones of the same half that are wrong, the ways in turn.
+
+    Returns the cosines, whether the sentence is the recording's own, the half, and whether the sentence is short.
+    """
     rng = np.random.default_rng(seed)
-    cosines: list[float] = []
-    own: list[bool] = []
-    part: list[int] = []
-    for i in range(len(audio)):
-        others = np.flatnonzero((says != says[i]) & (half == half[i]))
-        for j, is_own in ((i, True), (int(rng.choice(others)), False)):
-            cosines.append(float(view.scores(audio[i : i + 1], view.query(text[j]))[0]))
-            own.append(is_own)
-            part.append(int(half[i]))
-    return np.array(cosines), np.array(own), np.array(part)
+    found: list[tuple[float, bool, int, bool]] = []
+    for turn, i in enumerate(rng.permutation(len(audio))):
+        others = np.flatnonzero(ways[turn % len(ways)][i] & (half == half[i]))
+        if not len(others):  # no other clip of this class in this half from elsewhere
+            continue
+        for is_short, text in enumerate(texts):
+            for j in (i, int(rng.choice(others))):
+                cosine = view.scores(audio[i : i + 1], view.query(text[j]))[0]
+                found.append((float(cosine), j == i, int(half[i]), bool(is_short)))
+    cosines, own, part, brief = (np.array(column) for column in zip(*found, strict=True))
+    return cosines, own, part, brief
 
 
 def fit(cosine: np.ndarray, own: np.ndarray) -> tuple[float, float]:

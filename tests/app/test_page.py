@@ -23,6 +23,8 @@ from fake import FakeModel
 
 from open_elsa import Index
 from open_elsa.app.server import make_app
+from open_elsa.search import scores as scores_module
+from open_elsa.search.scores import Calibration
 from open_elsa.sound import audio, foa
 from open_elsa.using.embedder import Embedder
 
@@ -178,6 +180,11 @@ def drag_to(page: Any, right: float, up: float, selector: str = "#dial") -> None
     page.mouse.up()
 
 
+def likely(probability: float) -> str:
+    told = "over 99" if probability > 0.99 else "under 1" if probability < 0.01 else f"{100 * probability:.0f}"
+    return f"{told} % likely"
+
+
 # -- search -----------------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +208,24 @@ def test_a_search_shows_what_is_found_and_where(visit: Open, server: Server) -> 
     left.locator("canvas[data-drawn=spectrogram]").wait_for(state="attached")
     painted = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
     assert left.locator("canvas").evaluate(painted) > 8, "the spectrogram has more than one colour"
+
+
+def test_how_likely_each_result_is(visit: Open, server: Server, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = [hit.score for hit in index.search("a low tone", k=6)]
+    half = float(np.mean(scores[3:5]))  # a cosine between them is as likely right as wrong
+    assert scores[0] - half > 0.2 and half - scores[-1] > 0.02
+    curve = Calibration(slope=50.0, offset=-50.0 * half)
+    monkeypatch.setattr(scores_module, "calibration", lambda weights, about: curve if about == "both" else None)
+    page = visit(server)
+    ask(page, "a low tone")
+    shown = [p.split(",")[0].strip() for p in page.locator(".likeliness").all_inner_texts()]
+    assert shown[0] == "over 99 % likely", "nothing is certain"
+    assert shown == [likely(curve.probability(score)) for score in scores]
+    assert "half of them wrong" in page.locator(".likeliness").first.get_attribute("title")
+    with page.expect_response("**/search"):
+        page.get_by_role("radio", name="sound only").check()
+    page.locator(".likeliness", has_text="score").first.wait_for()
+    assert not any("likely" in text for text in page.locator(".likeliness").all_inner_texts()), "it was not measured"
 
 
 def test_examples_are_questions(visit: Open, server: Server) -> None:

@@ -86,13 +86,20 @@ function likeliness(hit) {
   const fill = element("i");
   fill.style.width = `${100 * share}%`;
   const score = hit.score.toFixed(2).replace("-", "−");
+  const means = known ? ": of sentences that agree so well with a sound, half of them wrong, so many are its own" : "";
   return element(
     "p",
-    { className: "likeliness", title: `similarity ${score}` },
+    { className: "likeliness", title: `similarity ${score}${means}` },
     element("span", { className: "bar", attrs: { "aria-hidden": "true" } }, fill),
-    known ? `${Math.round(100 * hit.probability)} % likely` : `score ${score}`,
+    known ? `${percent(hit.probability)} likely` : `score ${score}`,
     known ? element("span", { className: "unseen" }, `, similarity ${score}`) : null,
   );
+}
+
+/** A probability in whole percent; none is certain. */
+function percent(probability) {
+  if (probability > 0.99) return "over 99 %";
+  return probability < 0.01 ? "under 1 %" : `${Math.round(100 * probability)} %`;
 }
 
 const playLabel = (playing) => [
