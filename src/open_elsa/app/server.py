@@ -17,6 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.requests import ClientDisconnect
 
 from open_elsa import __version__
 from open_elsa.app import server_collection, server_messages, show
@@ -110,6 +111,7 @@ def _add_errors(app: FastAPI, service: Service) -> None:
         ElsaError: lambda _, e: error(400, str(e)),
         QueueFullError: lambda *_: busy("queue"),
         QueueClosedError: lambda *_: error(503, "the service is shutting down"),
+        ClientDisconnect: lambda *_: error(400, "the request broke off before all of it was here"),
         AnyHTTPException: lambda _, e: error(e.status_code, str(e.detail), e.headers),
         RequestValidationError: invalid,
         Exception: broken,

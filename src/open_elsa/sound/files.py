@@ -21,6 +21,10 @@ from open_elsa.errors import AudioError
 #: Sample rates outside this range are taken for a mistake.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
+#: Samples beyond this, 200 dB over full scale, are taken for damage: more than integers of 32 bits taken for floats, and
+#: a few powers of ten below where sums of their squares leave float32.
+LOUDEST = 1e10
+
 #: What stands in the comment of the ambisonic files that we write, by convention.
 COMMENTS = {
     "ambix": "AmbiX first-order ambisonics: ACN channel order W Y Z X, SN3D",
@@ -74,7 +78,7 @@ def peak(samples: NDArray[Any]) -> float:
 
 
 def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_frame: int = 0) -> float:
-    """Return the peak of samples (c, n), or raise AudioError naming the first moment with NaN or infinity."""
+    """Return the peak of samples (c, n), or raise AudioError naming the first that is NaN, infinite or absurd."""
     found = peak(samples)
     if not math.isfinite(found):
         bad = ~np.isfinite(samples).all(axis=0)
@@ -82,6 +86,12 @@ def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_fram
         raise AudioError(
             f"{where}: {int(bad.sum())} samples are NaN or infinite, the first at {first_s:.3f} s;"
             " repair the recording, or set them to zero if they can be spared"
+        )
+    if found > LOUDEST:
+        first_s = (start_frame + int(np.argmax((np.abs(samples) > LOUDEST).any(axis=0)))) / sample_rate
+        raise AudioError(
+            f"{where}: samples reach {found:.3g} at {first_s:.3f} s, where full scale is 1: the file is damaged or"
+            " holds no sound; repair the recording, or scale it down"
         )
     return found
 
