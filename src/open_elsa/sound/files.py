@@ -21,8 +21,8 @@ from open_elsa.errors import AudioError
 #: Sample rates outside this range are taken for a mistake.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
-#: Samples beyond this, 200 dB over full scale, are taken for damage: more than integers of 32 bits taken for floats, and
-#: a few powers of ten below where sums of their squares leave float32.
+#: Samples beyond this, 200 dB over full scale, are taken for damage: more than integers of 32 bits taken for floats,
+#: and a few powers of ten below where sums of their squares leave float32.
 LOUDEST = 1e10
 
 #: What stands in the comment of the ambisonic files that we write, by convention.
