@@ -72,9 +72,17 @@ def test_not_finite_far_into_a_stream_is_found_at_its_time(tmp_path: Path) -> No
         list(stream)
 
 
-def test_float64_beyond_float32(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="infinite"):
+def test_samples_far_beyond_full_scale(tmp_path: Path) -> None:
+    samples = noise(4)
+    samples[1, 24_000] = -1e38
+    soundfile.write(tmp_path / "x.wav", samples.T, RATE, subtype="FLOAT")
+    for use in (lambda: audio.read(tmp_path / "x.wav"), lambda: audio.as_sound((samples, RATE))):
+        with pytest.raises(AudioError, match=r"reach 1e\+38 at 0\.500 s, where full scale is 1"):
+            use()
+    with pytest.raises(AudioError, match=r"reach 1e\+300"):
         audio.as_sound((np.array([0.0, 1e300]), RATE))
+    integers = np.float32(2**31) * noise(1)  # 32 bits taken for floats: loud, but a sound
+    assert audio.as_sound((integers, RATE)).samples.max() > 1e8
 
 
 @pytest.mark.parametrize("channels", [3, 5, 6, 8])

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError
 
+#: How names of sound files end, in small letters: what folders are searched for, and what is a file, not a sentence.
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".amb", ".caf", ".w64", ".rf64")
+
 #: Sample rates outside this range are taken for a mistake.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
