@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import tracemalloc
 from collections.abc import Callable
@@ -41,6 +42,14 @@ def test_header_without_samples(tmp_path: Path) -> None:
         audio.read(tmp_path / "x.wav")
     with pytest.raises(AudioError, match="no samples"):
         audio.as_sound((np.zeros((4, 0)), RATE))
+
+
+def test_what_might_never_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "link.wav"):
+        with pytest.raises(AudioError, match="a pipe or a device"):
+            audio.read(tmp_path / name)
 
 
 def test_silence_reads_fine(tmp_path: Path) -> None:

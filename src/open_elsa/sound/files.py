@@ -7,6 +7,7 @@ import difflib
 import math
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -260,6 +261,9 @@ def info(path: str | Path) -> AudioInfo:
 def _first_bytes(path: Path) -> bytes:
     """Read the first 64 KiB through Python, whose errors say more than libsndfile's."""
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading might never end
+            raise AudioError(f"{path}: is a pipe or a device, not a file; write the sound to a file first")
         with path.open("rb") as f:
             head = f.read(1 << 16)
     except FileNotFoundError as error:
