@@ -124,7 +124,15 @@ def visit(browser: Any) -> Iterator[Open]:
     contexts: list[Any] = []
     wrong: list[str] = []
 
-    def go(server: Server, *, width: int = 1100, expected: str | None = None, **options: Any) -> Any:
+    def go(
+        server: Server,
+        *,
+        width: int = 1100,
+        path: str = "",
+        clock: bool = False,
+        expected: str | None = None,
+        **options: Any,
+    ) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
@@ -138,7 +146,9 @@ def visit(browser: Any) -> Iterator[Open]:
         page.on("pageerror", lambda error: wrong.append(f"uncaught: {error}"))
         page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda r: None if r.url.startswith((server.url, "blob:")) else wrong.append(f"to {r.url}"))
-        page.goto(server.url)
+        if clock:
+            page.clock.install()
+        page.goto(server.url + path)
         return page
 
     yield go
@@ -516,6 +526,25 @@ def test_a_server_that_goes_and_comes_back(visit: Open, index: Index, embedder: 
     server.stop()
 
 
+def test_try_again_brings_the_page_back_at_once(visit: Open, index: Index, embedder: Embedder) -> None:
+    server = Server(embedder, index).start()
+    page = visit(server, expected="ERR_CONNECTION_REFUSED", clock=True)
+    ask(page, "a low tone")
+    server.stop()
+    page.get_by_role("searchbox").fill("a high tone")
+    page.get_by_role("searchbox").press("Enter")
+    page.get_by_role("alert").get_by_text("The server does not answer").wait_for()
+    page.clock.pause_at(page.evaluate("Date.now() + 1000"))  # so that its own next try, after 5 s, never comes
+    server.start()
+    page.wait_for_timeout(300)
+    assert page.locator("#banner").is_visible(), "its clock stands"
+    with page.expect_response("**/health"):
+        page.get_by_role("button", name="Try again").click()
+    page.locator("#banner").wait_for(state="hidden")
+    page.get_by_text("6 files").wait_for()
+    server.stop()
+
+
 def test_a_refusal_is_shown_in_the_servers_words(visit: Open, server: Server) -> None:
     page = visit(server, expected="Failed to load resource")
     refusal = json.dumps({"error": "'sideways' does not name one direction"})
@@ -540,6 +569,20 @@ def test_a_token_is_asked_for_and_used(visit: Open, server: Server) -> None:
     page.get_by_role("button", name="Use it").click()
     page.get_by_text("6 files").wait_for()
     assert page.locator("#banner").is_hidden()
+
+
+# -- the reference of all routes ---------------------------------------------------------------------------------------
+
+
+def test_the_reference_is_drawn_without_the_network(visit: Open, server: Server) -> None:
+    page = visit(server, path="docs")  # which fails for a request to elsewhere, and for what the page's policy blocks
+    for route in ("/embed/text", "/embed/audio", "/search", "/describe", "/audio", "/health"):
+        page.locator(f".opblock-summary-path[data-path='{route}']").wait_for()
+    page.locator(".opblock", has=page.locator("[data-path='/health']")).get_by_role("button").first.click()
+    page.get_by_role("button", name="Try it out").click()
+    with page.expect_response(server.url + "health"):
+        page.get_by_role("button", name="Execute").click()
+    page.locator(".live-responses-table .response-col_status", has_text="200").first.wait_for()
 
 
 # -- everyone ---------------------------------------------------------------------------------------------------------

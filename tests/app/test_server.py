@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,34 @@ def test_metrics_and_documentation(client: TestClient) -> None:
     assert "elsa_queue_depth 0.0" in text and "elsa_batch_requests_bucket" in text
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/embed/text", "/embed/audio", "/search", "/search/audio", "/describe", "/audio", "/map"} <= set(paths)
-    assert "swagger" in client.get("/docs").text
+
+
+class Addresses(HTMLParser):
+    """Whatever a page loads or leads to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href", "action", "data")]
+
+
+def test_the_documentation_is_this_servers_own(client: TestClient) -> None:
+    page = client.get("/docs").text
+    assert "//" not in page and "script-src 'self'" in page
+    addresses = Addresses(page).found
+    assert len(addresses) >= 4
+    for address in addresses:
+        assert client.get(f"/{address}").status_code == 200
+
+
+def test_the_documentation_knows_of_the_token(client: TestClient, embedder: Embedder) -> None:
+    assert "securitySchemes" not in client.get("/openapi.json").json().get("components", {})
+    told = asking(embedder, token=TOKEN).get("/openapi.json").json()
+    assert told["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    assert all("security" in route for methods in told["paths"].values() for route in methods.values())
 
 
 def test_the_page_and_nothing_beside_it(embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,12 +192,17 @@ def test_the_page_and_nothing_beside_it(embedder: Embedder, tmp_path: Path, monk
 
     web = tmp_path / "web"
     monkeypatch.setattr(server, "WEB", web)
-    client = asking(embedder)
-    assert "/docs" in error(client.get("/"), 503)
-    web.mkdir()
+    for path in ("/", "/docs"):
+        assert "/openapi.json" in error(asking(embedder).get(path), 503)
+    (web / "deep").mkdir(parents=True)
     (web / "index.html").write_text("<p>here</p>")
     (web / "page.js").write_text("1")
+    (web / "deep" / "more.js").write_text("3")
     (tmp_path / "secret.js").write_text("2")
+    client = asking(embedder)
+    assert client.get("/static/deep/more.js").text == "3"
+    (web / "later.js").write_text("4")
+    error(client.get("/static/later.js"), 404)  # what is shipped is known from the start
     assert client.get("/").text == "<p>here</p>" and client.get("/static/page.js").text == "1"
     for name in ("../secret.js", "%2e%2e/secret.js", "..%2fsecret.js", "/etc/passwd", "nothing.js"):
         error(client.get(f"/static/{name}"), 404)

@@ -221,6 +221,16 @@ def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
         os.kill(pids[0], 0)
 
 
+def test_what_libsndfile_prints_spoils_no_answer(tmp_path: Path) -> None:
+    path = tmp_path / "sound.sds"
+    noise = 0.1 * np.random.default_rng(0).standard_normal((4000, 1))
+    soundfile.write(path, noise, 16000, format="SDS", subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    data[1000:1300] = bytes(300)
+    path.write_bytes(data)
+    assert decode(path).samples.shape[0] == 1
+
+
 def test_the_decoders_memory_is_limited() -> None:
     code = (
         "import json, resource, sys; from open_elsa.app import server_decoder as d\n"
@@ -230,41 +240,6 @@ def test_the_decoders_memory_is_limited() -> None:
     job = server_decoder.Job("x", "y", "own.wav", "auto", 1.0, 1000, 1 << 30, 20)
     done = subprocess.run([sys.executable, "-c", code, job.as_json()], capture_output=True, text=True, check=True)
     assert "more memory" in done.stdout
-
-
-def mutants(seed: int, count: int) -> list[bytes]:
-    """Sound files with bytes changed, cut, doubled, and headers that promise too much."""
-    rng = np.random.default_rng(seed)
-    starts = [sound_bytes(f, 0.05, c) for f in ("WAV", "FLAC", "OGG") for c in (1, 4)]
-    made = []
-    for k in range(count):
-        data = bytearray(starts[k % len(starts)])
-        way = k // len(starts) % 4
-        if way == 0:  # the header
-            for at in rng.integers(0, 60, 4):
-                data[at] = int(rng.integers(256))
-        elif way == 1:
-            del data[int(rng.integers(1, len(data))) :]
-        elif way == 2:
-            for at in rng.integers(0, len(data), 1 + len(data) // 100):
-                data[at] = int(rng.integers(256))
-        else:
-            at = int(rng.integers(4, 48))
-            data[at : at + 4] = b"\xff\xff\xff\x7f"
-        made.append(bytes(data))
-    return made
-
-
-def test_hostile_files_are_decoded_or_refused_with_a_reason(tmp_path: Path) -> None:
-    refused = 0
-    for k, data in enumerate(mutants(0, 48)):  # each in this process: the process around it is tested above
-        path = tmp_path / f"{k}.bin"
-        path.write_bytes(data)
-        answer = in_this_process(path, DecodeLimits(seconds=10, bytes=1 << 24))
-        if "error" in answer:
-            refused += 1
-            assert answer["error"].startswith("own.wav") and str(tmp_path) not in answer["error"]
-    assert refused >= 20
 
 
 # -- the command -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from open_elsa.scenes.recipe import SceneRecipe
 from open_elsa.scenes.scene import Ambience, Clip
 from open_elsa.scenes.synthesis import SceneSet, make_scenes
 from open_elsa.sound import audio, foa
+from open_elsa.sound.files import SUFFIXES
 
 RATE = 16_000
 N = 8 * RATE
@@ -76,6 +77,14 @@ def test_a_spatial_recording_is_heard_as_it_is_but_turned(tmp_path: Path) -> Non
     heard = noise.ambience(Ambience(10.0, None, "park.wav", 1.0, 60.0), RATE, RATE, tmp_path)
     turned = foa.rotate(field[:, RATE : 2 * RATE], foa.rotation_matrix(60.0))
     np.testing.assert_allclose(heard, turned, atol=1e-6)
+
+
+def test_recordings_by_every_name_are_found(tmp_path: Path) -> None:
+    for suffix in SUFFIXES:  # what is in a file is told by its bytes
+        soundfile.write(tmp_path / f"hall{suffix}", np.zeros(RATE), RATE, format="WAV")
+    (tmp_path / "notes.txt").write_text("no sound")
+    found = noise.Recordings.scan(tmp_path, 0.5).files
+    assert {Path(name).suffix for name, _, _ in found} == set(SUFFIXES)
 
 
 def test_scenes_with_recorded_ambience(tmp_path: Path) -> None:

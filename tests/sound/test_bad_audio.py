@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import tracemalloc
 from collections.abc import Callable
@@ -43,6 +44,14 @@ def test_header_without_samples(tmp_path: Path) -> None:
         audio.as_sound((np.zeros((4, 0)), RATE))
 
 
+def test_what_might_never_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "link.wav"):
+        with pytest.raises(AudioError, match="a pipe or a device"):
+            audio.read(tmp_path / name)
+
+
 def test_silence_reads_fine(tmp_path: Path) -> None:
     sound = audio.read(audio.write(tmp_path / "x.wav", np.zeros((4, RATE)), RATE))
     assert audio.is_silent(sound.samples)
@@ -72,9 +81,17 @@ def test_not_finite_far_into_a_stream_is_found_at_its_time(tmp_path: Path) -> No
         list(stream)
 
 
-def test_float64_beyond_float32(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="infinite"):
+def test_samples_far_beyond_full_scale(tmp_path: Path) -> None:
+    samples = noise(4)
+    samples[1, 24_000] = -1e38
+    soundfile.write(tmp_path / "x.wav", samples.T, RATE, subtype="FLOAT")
+    for use in (lambda: audio.read(tmp_path / "x.wav"), lambda: audio.as_sound((samples, RATE))):
+        with pytest.raises(AudioError, match=r"reach 1e\+38 at 0\.500 s, where full scale is 1"):
+            use()
+    with pytest.raises(AudioError, match=r"reach 1e\+300"):
         audio.as_sound((np.array([0.0, 1e300]), RATE))
+    integers = np.float32(2**31) * noise(1)  # 32 bits taken for floats: loud, but a sound
+    assert audio.as_sound((integers, RATE)).samples.max() > 1e8
 
 
 @pytest.mark.parametrize("channels", [3, 5, 6, 8])

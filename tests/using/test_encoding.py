@@ -10,6 +10,7 @@ import pytest
 
 from open_elsa.errors import DataError
 from open_elsa.sound import audio
+from open_elsa.sound.files import SUFFIXES
 from open_elsa.using.embedder import Embedder
 from open_elsa.using.encoding import embeddings_table
 
@@ -34,7 +35,7 @@ def test_strings_that_may_be_files_are_refused(
 ) -> None:
     monkeypatch.chdir(folder)
     (folder / "rain").touch()
-    for text in (str(folder / "low.wav"), "nowhere.WAV", "rain"):
+    for text in (str(folder / "low.wav"), "nowhere.WAV", "rain", *(f"nowhere{suffix}" for suffix in SUFFIXES)):
         with pytest.raises(DataError, match=r"item 1.*Path\(\.\.\.\)"):
             embedder.encode(["a tone", text])
 

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import types
 import typing
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, Union
 
 from open_elsa.app.cli import COMMANDS, SUMMARY
@@ -51,66 +52,89 @@ def script(shell: Literal["bash", "zsh", "fish"]) -> str:
 
 
 def _bash() -> str:
-    """One function; zsh reads it too, by its own emulation of bash's `complete`."""
-    groups = _groups()
-    firsts = " ".join(dict.fromkeys(name.split()[0] for name in COMMANDS))
-    lines = [
+    def words(said: Iterable[str]) -> str:
+        return f'COMPREPLY=($(compgen -W "{" ".join(said)}" -- "$cur"))'
+
+    files = "local IFS=$'\\n'; COMPREPLY=($(compgen -f -- \"$cur\"))"  # names may hold spaces
+    body = [f"    {line}" for line in _cases(words, files)]
+    return _lines(
         "_elsa() {",
-        '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" name="${COMP_WORDS[1]}"',
+        '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"',
+        '    local at=$COMP_CWORD name="${COMP_WORDS[1]}" verb="${COMP_WORDS[2]}"',
         "    COMPREPLY=()",
-        '    if [ "$COMP_CWORD" -eq 1 ]; then',
-        f'        COMPREPLY=($(compgen -W "{firsts} --help --version" -- "$cur")); return; fi',
-        '    case "$name" in',
-    ]
-    for group, verbs in groups.items():
-        said = " ".join(verbs)
-        reply = f'COMPREPLY=($(compgen -W "{said} --help" -- "$cur"))'
-        lines.append(f'        {group}) if [ "$COMP_CWORD" -eq 2 ]; then {reply}; return; fi')
-        lines.append('            name="$name ${COMP_WORDS[2]}" ;;')
-    lines += ["    esac", '    case "$name:$prev" in']
-    known = {name: completed(name) for name in COMMANDS}
-    for name, what in known.items():
-        for option, values in what.options.items():
-            if values:
-                reply = f'COMPREPLY=($(compgen -W "{" ".join(values)}" -- "$cur"))'
-                lines.append(f'        "{name}:{option}") {reply}; return ;;')
-            elif values is not None:
-                lines.append(f'        "{name}:{option}") COMPREPLY=($(compgen -f -- "$cur")); return ;;')
-    lines += ["    esac", '    case "$name" in']
-    for name, what in known.items():
-        options = f'compgen -W "{" ".join(what.options)}" -- "$cur"'
-        others = f'compgen -W "{" ".join(what.words)}" -- "$cur"' if what.words else 'compgen -f -- "$cur"'
-        choice = f'if [ "${{cur#-}}" != "$cur" ]; then COMPREPLY=($({options})); else COMPREPLY=($({others})); fi'
-        lines.append(f'        "{name}") {choice} ;;')
-    lines += ["    esac", "}", "complete -o filenames -F _elsa elsa"]
-    return "\n".join(lines) + "\n"
+        *body,
+        "}",
+        "complete -o filenames -F _elsa elsa",
+    )
 
 
 def _zsh() -> str:
-    return "#compdef elsa\nautoload -U +X bashcompinit && bashcompinit\n" + _bash()
+    """The body of the function `_elsa`, which zsh finds by its file's name and reads when it is first needed."""
+    return _lines(
+        "#compdef elsa",
+        'local cur="${words[CURRENT]}" prev="${words[CURRENT-1]}"',
+        'local at=$((CURRENT - 1)) name="${words[2]}" verb="${words[3]}"',
+        *_cases(lambda said: f"compadd -- {' '.join(said)}", "_files"),
+    )
+
+
+def _cases(words: Callable[[Iterable[str]], str], files: str) -> list[str]:
+    """Lines that bash and zsh read alike, after cur, prev, at (the number of cur), name and verb (words 1, 2) are set.
+
+    words: says how the shell offers some words; files: how it offers files.
+    """
+    firsts = dict.fromkeys(name.split()[0] for name in COMMANDS)
+    lines = [f'if [ "$at" -eq 1 ]; then {words((*firsts, "--help", "--version"))}; return; fi', 'case "$name" in']
+    for group, verbs in _groups().items():
+        lines.append(f'    {group}) if [ "$at" -eq 2 ]; then {words((*verbs, "--help"))}; return; fi')
+        lines.append('        name="$name $verb" ;;')
+    lines += ["esac", 'case "$name:$prev" in']
+    known = {name: completed(name) for name in COMMANDS}
+    for name, what in known.items():
+        for option, values in what.options.items():
+            if values is not None:
+                lines.append(f'    "{name}:{option}") {words(values) if values else files}; return ;;')
+    lines += ["esac", 'case "$name" in']
+    for name, what in known.items():
+        others = words(what.words) if what.words else files
+        choice = f'if [ "${{cur#-}}" != "$cur" ]; then {words(what.options)}; else {others}; fi'
+        lines.append(f'    "{name}") {choice} ;;')
+    return [*lines, "esac"]
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(lines) + "\n"
 
 
 def _fish() -> str:
-    lines = ["complete -c elsa -f"]
-    firsts = dict.fromkeys(name.split()[0] for name in COMMANDS)
-    for first in firsts:
+    lines = [
+        "function __elsa_follows  # what is typed after elsa begins with these words",
+        "    set -l typed (commandline -opc)[2..]",
+        '    test "$typed[1..$(count $argv)]" = "$argv"',
+        "end",
+        "function __elsa_ends  # what is typed after elsa is these words",
+        '    test "$(commandline -opc)[2..]" = "$argv"',
+        "end",
+        "complete -c elsa -f",
+        "complete -c elsa -n __elsa_ends -l help",
+        "complete -c elsa -n __elsa_ends -l version",
+    ]
+    for first in dict.fromkeys(name.split()[0] for name in COMMANDS):
         about = SUMMARY.get(first, ", ".join(_groups().get(first, ())))
-        lines.append(f"complete -c elsa -n __fish_use_subcommand -a {first} -d {_quoted(about)}")
+        lines.append(f"complete -c elsa -n __elsa_ends -a {first} -d {_quoted(about)}")
     for group, verbs in _groups().items():
-        unseen = f"'__fish_seen_subcommand_from {group}; and not __fish_seen_subcommand_from {' '.join(verbs)}'"
-        for verb in verbs:
-            about = _quoted(SUMMARY[f"{group} {verb}"])
-            lines.append(f"complete -c elsa -n {unseen} -a {verb} -d {about}")
+        after = f"complete -c elsa -n '__elsa_ends {group}'"
+        lines.append(f"{after} -l help")
+        lines += [f"{after} -a {verb} -d {_quoted(SUMMARY[f'{group} {verb}'])}" for verb in verbs]
     for name in COMMANDS:
-        seen = "; and ".join(f"__fish_seen_subcommand_from {word}" for word in name.split())
         what = completed(name)
-        after = f"complete -c elsa -n '{seen}'"
+        after = f"complete -c elsa -n '__elsa_follows {name}'"
         lines.append(f"{after} -a '{' '.join(what.words)}'" if what.words else f"{after} -F")
         for option, values in what.options.items():
             flag = f"-l {option[2:]}" if option.startswith("--") else f"-s {option[1:]}"
             takes = "" if values is None else f" -x -a '{' '.join(values)}'" if values else " -r -F"
             lines.append(f"{after} {flag}{takes}")
-    return "\n".join(lines) + "\n"
+    return _lines(*lines)
 
 
 def _groups() -> dict[str, tuple[str, ...]]:

@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.requests import ClientDisconnect
 
 from open_elsa import __version__
 from open_elsa.app import server_collection, server_messages, show
@@ -51,6 +53,8 @@ _FORM = {
 UPLOAD = {
     "requestBody": {"required": True, "content": {"multipart/form-data": _FORM, "application/octet-stream": _SOUND}}
 }
+#: Tells the documentation that a token is sent; the gate looks at it.
+BEARER = HTTPBearer(auto_error=False, description="The token that the service was started with.")
 
 
 def make_app(embedder: Embedder, index: Index | None = None, settings: ServeConfig | None = None) -> FastAPI:
@@ -68,7 +72,9 @@ def make_app(embedder: Embedder, index: Index | None = None, settings: ServeConf
         version=__version__,
         description="Find, locate and describe spatial sound in plain words.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own page loads its script from a public server
         redoc_url=None,
+        dependencies=[] if settings.token is None else [Depends(BEARER)],
     )
     app.state.service = service
     _add_errors(app, service)
@@ -110,6 +116,7 @@ def _add_errors(app: FastAPI, service: Service) -> None:
         ElsaError: lambda _, e: error(400, str(e)),
         QueueFullError: lambda *_: busy("queue"),
         QueueClosedError: lambda *_: error(503, "the service is shutting down"),
+        ClientDisconnect: lambda *_: error(400, "the request broke off before all of it was here"),
         AnyHTTPException: lambda _, e: error(e.status_code, str(e.detail), e.headers),
         RequestValidationError: invalid,
         Exception: broken,
@@ -127,15 +134,23 @@ def _waiting(handler: Any) -> Any:
 
 
 def _add_page(app: FastAPI) -> None:
+    shipped = {path.relative_to(WEB).as_posix(): path for path in WEB.rglob("*") if path.is_file()}
+
+    def page(name: str) -> FileResponse:
+        if name not in shipped:
+            raise HTTPException(503, "this installation has no web page; the service is described at /openapi.json")
+        return FileResponse(shipped[name])
+
     @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        if not (WEB / "index.html").is_file():
-            raise HTTPException(503, "this installation has no web page; the service is described at /docs")
-        return FileResponse(WEB / "index.html")
+    async def search_page() -> Response:
+        return page("index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs_page() -> Response:
+        return page("docs.html")
 
     @app.get("/static/{name:path}", include_in_schema=False)
     async def static(name: str) -> Response:
-        shipped = {path.relative_to(WEB).as_posix(): path for path in WEB.rglob("*") if path.is_file()}
         if name not in shipped:
             raise HTTPException(404, "there is no such file")
         return FileResponse(shipped[name])

@@ -7,6 +7,7 @@ to Job.out as .npy and prints one JSON object: {"sample_rate", "notes", "stereo_
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from dataclasses import asdict, dataclass
@@ -48,11 +49,13 @@ def main(argument: str) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (most, most))
-    try:
-        answer = decode(job)
-    except MemoryError:
-        answer = {"error": f"{job.name}: decoding it takes more memory than it is given; send a shorter sound"}
-    print(json.dumps(answer))
+    with os.fdopen(os.dup(1), "w") as told:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libsndfile prints about some damaged files, into the answer
+        try:
+            answer = decode(job)
+        except MemoryError:
+            answer = {"error": f"{job.name}: decoding it takes more memory than it is given; send a shorter sound"}
+        print(json.dumps(answer), file=told)
 
 
 def decode(job: Job) -> dict[str, Any]:

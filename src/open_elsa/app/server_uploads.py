@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from fastapi import HTTPException, Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 import open_elsa
 from open_elsa.app.server_decoder import COPIES, Job
@@ -58,7 +58,7 @@ async def received(request: Request) -> AsyncIterator[tuple[Path, str]]:
     folder = Path(tempfile.mkdtemp(prefix="elsa-upload-"))
     try:
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            async with request.form(max_files=1, max_fields=8) as form:
+            async with _form(request) as form:
                 part = form.get("file")
                 if not isinstance(part, UploadFile):
                     raise HTTPException(400, 'the form has no file in a field called "file": curl -F file=@sound.wav')
@@ -75,6 +75,18 @@ async def received(request: Request) -> AsyncIterator[tuple[Path, str]]:
         yield path, name
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    try:
+        form = await request.form(max_files=1, max_fields=8)
+    except UnicodeError as error:  # of codecs that decode nothing, such as "undefined"
+        raise HTTPException(400, "the form's charset cannot be read; send it in UTF-8") from error
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def _suffix(name: str) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from open_elsa.errors import AudioError, ConfigError, DataError
 from open_elsa.scenes.scene import Ambience
 from open_elsa.sound import audio, foa
+from open_elsa.sound.files import SUFFIXES
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -29,7 +30,6 @@ DRAWN = "coloured"
 DRAWN_COLOURS = (0.0, 2.0)
 #: Below this frequency noise is flat, or pink noise would be all rumble.
 _FLAT_BELOW_HZ = 40.0
-_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".amb", ".aiff", ".aif"})
 #: Length of the random-phase filters that make a mono recording diffuse (Kendall 1995 takes about as much).
 _DIFFUSE_S = 0.02
 #: Corners of an icosahedron: plane waves from them add up to an exactly isotropic field at first order.
@@ -114,7 +114,7 @@ class Recordings:
                 f"there is no folder of ambience at {root}; name one, or a colour: {', '.join((*COLOURS, DRAWN))}"
             )
         found = []
-        for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file()):
+        for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
             try:
                 seconds = audio.info(path).duration_s
             except AudioError as error:
@@ -125,7 +125,7 @@ class Recordings:
                 )
             found.append((path.relative_to(root).as_posix(), seconds, path.stat().st_size))
         if not found:
-            raise DataError(f"{root} holds no recordings of ambience (WAV, FLAC, Ogg, Opus, MP3)")
+            raise DataError(f"{root} holds no recordings of ambience; looked for {' '.join(SUFFIXES)}")
         return cls(root, tuple(found))
 
     def digest(self) -> str:

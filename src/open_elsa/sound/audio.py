@@ -351,12 +351,7 @@ def _check_array(x: Any, convention: str) -> tuple[Float32, int]:
     if not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(f"array: samples must be floats or integers, got {samples.dtype}")
     check_finite(samples, rate, "array")
-    if samples.dtype == np.float32:
-        return samples, rate
-    with np.errstate(over="ignore"):
-        single = samples.astype(np.float32)
-    check_finite(single, rate, "array")  # float64 beyond the range of float32
-    return single, rate
+    return samples.astype(np.float32, copy=False), rate
 
 
 def _from_integers(samples: NDArray[Any]) -> Float32:

@@ -49,7 +49,7 @@ def to_opus(samples: Float32, sample_rate: int, kbps: int = 256) -> bytes:
     samples = _checked(samples)
     # libsndfile's level runs over 6 to 256 kbit/s a channel
     level = 1.0 - (kbps / samples.shape[0] - 6.0) / 250.0
-    return _same_serial(_coded(np.ascontiguousarray(samples.T), sample_rate, "OGG", "OPUS", min(max(level, 0.0), 1.0)))
+    return same_serial(_coded(np.ascontiguousarray(samples.T), sample_rate, "OGG", "OPUS", min(max(level, 0.0), 1.0)))
 
 
 def decoded(data: bytes, source: str) -> Sound:
@@ -88,7 +88,7 @@ def _coded(samples: NDArray[np.generic], rate: int, container: str, codec: str, 
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def _same_serial(stream: bytes) -> bytes:
+def same_serial(stream: bytes) -> bytes:
     """Give every Ogg page the same stream number, with the checksum that it then needs."""
     out, at = bytearray(stream), 0
     while at < len(out):

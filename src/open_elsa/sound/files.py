@@ -7,6 +7,7 @@ import difflib
 import math
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,15 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError
 
+#: How names of sound files end, in small letters: what folders are searched for, and what is a file, not a sentence.
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".amb", ".caf", ".w64", ".rf64")
+
 #: Sample rates outside this range are taken for a mistake.
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
+
+#: Samples beyond this, 200 dB over full scale, are taken for damage: more than integers of 32 bits taken for floats,
+#: and a few powers of ten below where sums of their squares leave float32.
+LOUDEST = 1e10
 
 #: What stands in the comment of the ambisonic files that we write, by convention.
 COMMENTS = {
@@ -74,7 +82,7 @@ def peak(samples: NDArray[Any]) -> float:
 
 
 def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_frame: int = 0) -> float:
-    """Return the peak of samples (c, n), or raise AudioError naming the first moment with NaN or infinity."""
+    """Return the peak of samples (c, n), or raise AudioError naming the first that is NaN, infinite or absurd."""
     found = peak(samples)
     if not math.isfinite(found):
         bad = ~np.isfinite(samples).all(axis=0)
@@ -82,6 +90,12 @@ def check_finite(samples: NDArray[Any], sample_rate: int, where: str, start_fram
         raise AudioError(
             f"{where}: {int(bad.sum())} samples are NaN or infinite, the first at {first_s:.3f} s;"
             " repair the recording, or set them to zero if they can be spared"
+        )
+    if found > LOUDEST:
+        first_s = (start_frame + int(np.argmax((np.abs(samples) > LOUDEST).any(axis=0)))) / sample_rate
+        raise AudioError(
+            f"{where}: samples reach {found:.3g} at {first_s:.3f} s, where full scale is 1: the file is damaged or"
+            " holds no sound; repair the recording, or scale it down"
         )
     return found
 
@@ -247,6 +261,9 @@ def info(path: str | Path) -> AudioInfo:
 def _first_bytes(path: Path) -> bytes:
     """Read the first 64 KiB through Python, whose errors say more than libsndfile's."""
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading might never end
+            raise AudioError(f"{path}: is a pipe or a device, not a file; write the sound to a file first")
         with path.open("rb") as f:
             head = f.read(1 << 16)
     except FileNotFoundError as error:

@@ -12,12 +12,11 @@ import pyarrow as pa
 
 from open_elsa.errors import DataError
 from open_elsa.sound.audio import Sound
+from open_elsa.sound.files import SUFFIXES
 from open_elsa.using.analysis import Location, Vectors
 from open_elsa.using.embedder import Embedder
 from open_elsa.using.pieces import Audios, as_list, name_of
 
-#: What ends like this was meant as a file.
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".amb", ".w64", ".caf")
 _PLACE = tuple(field.name for field in dataclasses.fields(Location))
 
 
