@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from open_elsa.errors import DataError
-
-#: What a folder is searched for; everything else in it is passed over.
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".w64", ".rf64", ".caf"})
+from open_elsa.sound.files import SUFFIXES
 
 
 class NoSoundError(DataError):
@@ -63,7 +61,7 @@ def listing(root: Path, besides: Path | None) -> tuple[list[str], list[Problem]]
                 continue
             names.append(name)
     if not names and not problems:
-        raise NoSoundError(f"{root} holds no sound; looked for {' '.join(sorted(SUFFIXES))}")
+        raise NoSoundError(f"{root} holds no sound; looked for {' '.join(SUFFIXES)}")
     return sorted(names), problems
 
 

@@ -356,7 +356,7 @@ def _chosen(ranking: Ranking, k: int, per_file: int) -> Iterator[tuple[Row, floa
     """The best windows, at most so many a file and none that overlaps a better one."""
     taken: dict[str, list[tuple[float, float]]] = {}
     found = 0
-    for row, score in ranking.best_first(8 * k * per_file):
+    for row, score in ranking.best_first(k * per_file):
         start, end = row["start_s"], row["end_s"]
         others = taken.setdefault(row["file"], [])
         if len(others) < per_file and all(end <= a or start >= b for a, b in others):

@@ -91,8 +91,8 @@ class Ranking(Protocol):
     def scores(self) -> NDArray[np.float32] | None:
         """The scores of all windows that fulfil the limits, None where not all were compared."""
 
-    def best_first(self, enough: int) -> Iterator[tuple[Row, float]]:
-        """Rows without vectors and their scores from the best on; as many as `enough` come at one go."""
+    def best_first(self, wanted: int) -> Iterator[tuple[Row, float]]:
+        """Rows without vectors and their scores from the best on; `wanted`: how many will do if none is passed over."""
 
 
 class InMemory:
@@ -146,9 +146,9 @@ class _Compared:
     places: NDArray[np.integer]
     rows: Any  # of places (n,) the rows, in order
 
-    def best_first(self, enough: int) -> Iterator[tuple[Row, float]]:
+    def best_first(self, wanted: int) -> Iterator[tuple[Row, float]]:
         """See `Ranking`; equal scores in the order of the rows."""
-        for chosen in _chunks(self.scores, enough):
+        for chosen in _chunks(self.scores, 8 * wanted):
             yield from zip(self.rows(self.places[chosen]), self.scores[chosen].tolist(), strict=True)
 
 
@@ -159,9 +159,9 @@ class _Approximate:
     where: str | None
     scores: None = None
 
-    def best_first(self, enough: int) -> Iterator[tuple[Row, float]]:
+    def best_first(self, wanted: int) -> Iterator[tuple[Row, float]]:
         """See `Ranking`; more are looked for, twice as many each time, only when those are used up."""
-        given = 0
+        given, enough = 0, 3 * wanted
         while True:
             found = self.table.nearest(self.query, enough, self.where).to_pylist()
             for row in found[given:]:

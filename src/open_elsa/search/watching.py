@@ -10,10 +10,11 @@ from watchfiles import Change
 from watchfiles import watch as changes
 
 from open_elsa.scenes.places import Place, is_url
-from open_elsa.search.files import SUFFIXES, NoSoundError
+from open_elsa.search.files import NoSoundError
 from open_elsa.search.index import BuildReport, Index
 from open_elsa.search.listening import Progress
 from open_elsa.search.window_table import DEFAULT_NAME
+from open_elsa.sound.files import SUFFIXES
 from open_elsa.using.embedder import Embedder
 
 #: What happens within so long is taken up together, so that a file that is still being copied is read once, at its end.

@@ -112,7 +112,7 @@ class WindowTable:
     def create(cls, place: Place, origin: Origin, options: Mapping[str, str] | None = None) -> WindowTable:
         """Make an empty table, in place of one that is there, whatever state that is in."""
         about = json.dumps({"format_version": FORMAT_VERSION, **asdict(origin)})
-        schema = _schema(origin.dim).with_metadata({_KEY: about.encode()})
+        schema = schema_of(origin.dim).with_metadata({_KEY: about.encode()})
         with _told(place, "cannot be made"):
             database = _connect(place, options)
             database.drop_table(TABLE, ignore_missing=True)  # "overwrite" would have to read what may be damaged
@@ -192,11 +192,15 @@ class WindowTable:
             "tags": [list(tags) for _, _, _, tags in rows],
             **{n: [getattr(stamp, n) for _, stamp, _, _ in rows] for n in ("size", "mtime_ns", "sha256")},
         }
-        schema = _schema(self.origin.dim)
+        schema = schema_of(self.origin.dim)
         arrays = [pa.array(columns[name], type=schema.field(name).type) for name in columns]
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), self.origin.dim)
+        self.append(pa.Table.from_arrays([*arrays, vectors], schema=schema))
+
+    def append(self, rows: pa.Table) -> None:
+        """Add rows of all columns (see `schema_of`) in one commit."""
         with _told(self.place, "cannot be written"):
-            self._table.add(pa.Table.from_arrays([*arrays, vectors], schema=schema))
+            self._table.add(rows)
 
     def remove(self, files: Sequence[str]) -> None:
         """Take the windows of files out of it."""
@@ -208,13 +212,15 @@ class WindowTable:
         """Give the windows of files, old name to new, their new names; a kill between leaves them under both."""
         for rows in self._whole(list(moves)):
             renamed = [moves[name] for name in rows["file"].to_pylist()]
-            self._put(_stamped(rows.set_column(0, "file", pa.array(renamed, pa.string())), stamps), new=True)
+            self.append(_stamped(rows.set_column(0, "file", pa.array(renamed, pa.string())), stamps))
         self.remove(list(moves))
 
     def restamp(self, stamps: Mapping[str, Stamp]) -> None:
         """Write down the new times of files that did not change."""
         for rows in self._whole(list(stamps)):
-            self._put(_stamped(rows, stamps), new=False)
+            with _told(self.place, "cannot be written"):
+                merge = self._table.merge_insert(["file", "start_s"])
+                merge.when_matched_update_all().execute(_stamped(rows, stamps))
 
     def tidy(self) -> None:
         """Put the parts together, forget what is no longer used, and bring the approximate index of a large one up."""
@@ -242,14 +248,7 @@ class WindowTable:
         for condition in _named(files):
             with _told(self.place, "is damaged or cannot be read"):
                 rows = self._table.search().where(condition).to_arrow()
-            yield rows.cast(_schema(self.origin.dim))
-
-    def _put(self, rows: pa.Table, *, new: bool) -> None:
-        with _told(self.place, "cannot be written"):
-            if new:
-                self._table.add(rows)
-            else:
-                self._table.merge_insert(["file", "start_s"]).when_matched_update_all().execute(rows)
+            yield rows.cast(schema_of(self.origin.dim))
 
 
 def _connect(place: Place, options: Mapping[str, str] | None) -> Any:
@@ -271,7 +270,8 @@ def _told(place: Place, what: str) -> Iterator[None]:
         raise DataError(f"{place}: the index {what} ({why}); if it is damaged, build anew with --force") from error
 
 
-def _schema(dim: int) -> pa.Schema:
+def schema_of(dim: int) -> pa.Schema:
+    """The columns of a window with a vector of that many numbers."""
     return pa.schema(
         [
             pa.field("file", pa.string()),
@@ -289,7 +289,7 @@ def _schema(dim: int) -> pa.Schema:
 
 
 #: Every column but the vector.
-_DESCRIBING = [name for name in _schema(1).names if name != "vector"]
+_DESCRIBING = [name for name in schema_of(1).names if name != "vector"]
 
 
 def _matrix(column: pa.Array | pa.ChunkedArray, dim: int) -> NDArray[np.float32]:
