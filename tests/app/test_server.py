@@ -103,7 +103,11 @@ def test_search_passes_everything_through(client: TestClient, index: Index, embe
         *("file", "start_s", "end_s", "score", "probability", "azimuth_deg", "elevation_deg"),
         *("distance_m", "floor_area_m2", "t30_s", "is_spatial", "tags"),
     }
+    assert tuple(hit.pop("tags")) == wanted.tags != ()
     assert {n: getattr(wanted, n) for n in hit} == pytest.approx(hit)
+    assert files(text="x", tags=[wanted.tags[0]]) and "rain falling" in error(
+        client.post("/search", json={"text": "x", "tags": ["rain fallin"]}), 400
+    )
     assert files(text="a low tone", azimuth_deg=[150, -150]) == ["deep/middle.flac"]
     assert files(text="a low tone", elevation_deg=[5, None]) == ["deep/middle.flac"]
     assert files(text="a low tone", spatial=False) == ["high.wav"]

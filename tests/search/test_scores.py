@@ -30,3 +30,7 @@ def test_only_plain_texts_of_known_weights_have_a_curve(shipped: str) -> None:
     for changed in ({"text": None}, {"minus": "wind"}, {"move_to": "on my left"}, {"move_to": 0.0}):
         assert curve_for(shipped, "both", **(asked | changed)) is None
     assert curve_for("0" * 64, "both", **asked) is None
+
+
+def test_nothing_is_shown_as_certain() -> None:
+    assert [show.likely(p) for p in (None, 0.0, 0.004, 0.5, 0.994, 1.0)] == ["–", "<1%", "<1%", "50%", ">99%", ">99%"]

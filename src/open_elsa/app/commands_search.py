@@ -247,7 +247,7 @@ def _show_hits(hits: list[Hit]) -> None:
     rows = [
         (
             f"{h.score:.3f}",
-            "–" if h.probability is None else f"{h.probability:.0%}",
+            show.likely(h.probability),
             h.file,
             span(h.start_s, h.end_s),
             side(h.azimuth_deg),

@@ -222,6 +222,13 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[Progress]:
         yield tell
 
 
+def likely(probability: float | None) -> str:
+    """A probability for people: nothing is certain, and what was not measured is a dash."""
+    if probability is None:
+        return "–"
+    return ">99%" if probability > 0.99 else "<1%" if probability < 0.01 else f"{probability:.0%}"
+
+
 def _silent(done: int, total: int, per_second: float | None = None) -> None:
     """Tell nothing."""
 

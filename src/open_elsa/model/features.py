@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from open_elsa.errors import AudioError
 
-_FRAMES = 128  # of an STFT at a time: what is made of them stays in the processor's cache
+_FRAMES = 64  # of an STFT at a time: what is made of them stays in the processor's cache
 
 
 class TaggerLogMel(nn.Module):

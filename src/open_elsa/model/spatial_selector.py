@@ -20,7 +20,7 @@ from open_elsa.model.features import band_spans, band_sums
 N_FFT = 1024
 HOP = 320  # 10 ms at 32 kHz
 _EPS = 1e-8
-_FRAMES = 128  # of the STFT at a time: what is made of them stays in the processor's cache
+_FRAMES = 64  # of the STFT at a time: what is made of them stays in the processor's cache
 
 
 #: STFT bins of the whole sound's mean intensity: 125 Hz to 8.1 kHz at 32 kHz; above, arrays alias.
@@ -65,10 +65,12 @@ class MelIntensity(nn.Module):
         return SpatialFeatures(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
     def _one(self, sound: Float[Tensor, "4 n"]) -> tuple[Float[Tensor, "8 t m"], Float[Tensor, "8 bins"]]:
-        frames = nn.functional.pad(sound, (N_FFT // 2, N_FFT // 2)).unfold(-1, N_FFT, HOP)
+        nothing = sound.new_zeros(4, N_FFT // 2)
+        frames = torch.cat([nothing, sound, nothing], 1).unfold(-1, N_FFT, HOP)
         parts = [self._sums(part) for part in torch.split(frames, _FRAMES, dim=1)]
-        sums = torch.cat([bands for bands, _ in parts], 1)
-        bins = torch.stack([bins for _, bins in parts]).sum(0)
+        order = [2, 0, 1, 5, 3, 4, 6, 7]  # x y z of ACN's Y, Z, X
+        sums = torch.cat([bands for bands, _ in parts], 1)[order]
+        bins = torch.stack([bins for _, bins in parts]).sum(0)[order]
         active, reactive, pressure, velocity = sums[:3], sums[3:6], sums[6], sums[7]
         energy = 0.5 * (pressure + velocity) + _EPS * (1 + pressure.amax())
         level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)  # 60 dB: digital silence is no news
@@ -78,17 +80,15 @@ class MelIntensity(nn.Module):
         return bands, bins / (bins[6].mean() + 1e-12)
 
     def _sums(self, frames: Float[Tensor, "4 t n"]) -> tuple[Float[Tensor, "8 t m"], Float[Tensor, "8 bins"]]:
-        """Active and reactive intensity x y z, pressure and velocity energy of some frames, in bands and over time."""
+        """Active and reactive intensity y z x, pressure and velocity energy of some frames, in bands and over time."""
         spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window)[..., : self.stop])
         real, imag = spectrum[..., 0].contiguous(), spectrum[..., 1].contiguous()
         active = (real[:1] * real[1:]).addcmul_(imag[:1], imag[1:])  # Re{W* (Y, Z, X)}
         reactive = (real[:1] * imag[1:]).addcmul_(imag[:1], real[1:], value=-1)  # Im{W* (Y, Z, X)}
         power = real.square().addcmul_(imag, imag)
         power[1].add_(power[2]).add_(power[3])  # of W, of the velocity
-        parts = (active, reactive, power[:2])
-        order = [2, 0, 1, 5, 3, 4, 6, 7]  # x y z of ACN's Y, Z, X
-        bands = torch.cat([band_sums(x, self.bank, self.spans) for x in parts])[order]
-        return bands, torch.cat([x[..., COMB].sum(1) for x in parts])[order]
+        parts = torch.cat([active, reactive, power[:2]])
+        return band_sums(parts, self.bank, self.spans), parts[..., COMB].sum(1)
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
