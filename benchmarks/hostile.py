@@ -224,6 +224,7 @@ def indexed(folder: Path, model: str) -> dict[str, Any]:
     """Build the index and count; runs in a process of its own."""
     import open_elsa
 
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libsndfile prints about some damaged files
     embedder = open_elsa.load(model or None)
     start = time.perf_counter()
     made = open_elsa.Index.build(folder, embedder)
