@@ -245,9 +245,13 @@ def test_bad_files_are_reported_not_hidden(folder: Path, embedder: Embedder, mon
     (folder / "text.wav").write_text("this is no sound")
     (folder / "empty.ogg").write_bytes(b"")
     (folder / "notes.txt").write_text("passed over")
+    os.mkfifo(folder / "pipe.wav")  # nobody writes: who reads it waits for ever
+    shutil.copy(folder / "low.wav", os.fsencode(folder) + b"/Caf\xe9.wav")
     audio.write(folder / "silent.wav", np.zeros((4, 16000), np.float32), 16000)
     index = Index.build(folder, embedder)
-    assert {p.file for p in index.report.problems} == {"text.wav", "empty.ogg"}
+    reasons = {p.file: p.reason for p in index.report.problems}
+    assert reasons.keys() == {"text.wav", "empty.ogg", "pipe.wav", "Caf�.wav"}
+    assert "a pipe" in reasons["pipe.wav"] and "UTF-8" in reasons["Caf�.wav"]
     assert "silent.wav" in index.files and index.report.added == 4
     assert index.search("x", spatial=True) and "silent.wav" not in names(index.search("x", spatial=True))
     real = os.scandir

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import open_elsa
+from open_elsa.app import show
 from open_elsa.model import checkpoints
 from open_elsa.search.scores import calibration, curve_for
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from open_elsa.errors import DataError
 from open_elsa.sound.files import SUFFIXES
@@ -74,8 +76,10 @@ def _is_text(name: str) -> bool:
 
 
 def make_stamp(path: Path) -> Stamp:
-    """Size, time and content hash of a file; raises OSError."""
+    """Size, time and content hash of a file; raises OSError, also for pipes and devices, which may never end."""
     stat = path.stat()
+    if not S_ISREG(stat.st_mode):
+        raise OSError(errno.EINVAL, "not a file but a pipe or a device")
     with path.open("rb") as file:
         return Stamp(stat.st_size, stat.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest())
 
