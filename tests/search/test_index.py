@@ -104,7 +104,8 @@ def test_files_on_disk(index: Index) -> None:
     table = lancedb.connect(str(index.place)).open_table("windows")
     assert table.schema.names == [
         "file", "start_s", "end_s", "azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s",
-        "is_spatial", "tags", "size", "mtime_ns", "sha256", "vector",
+        "is_spatial", "tags", "size", "mtime_ns", "sha256", "azimuth_deg_step", "elevation_deg_step", "distance_m_step",
+        "floor_area_m2_step", "t30_s_step", "vector",
     ]  # fmt: skip
     about = json.loads(table.schema.metadata[b"open_elsa"])
     assert about["weights_sha256"] == index.embedder.weights_sha256 and about["root"] == ".."

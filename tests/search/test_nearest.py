@@ -55,7 +55,7 @@ def both(table: WindowTable, monkeypatch: pytest.MonkeyPatch) -> tuple[Index, In
     monkeypatch.setattr(window_table, "MOST_IN_MEMORY", 100)
     monkeypatch.setattr(window_table, "WINDOWS_A_PART", 150)
     table.tidy()
-    assert {index.index_type for index in table._table.list_indices()} == {"BTree", "IvfRq"}
+    assert {index.index_type for index in table._table.list_indices()} == {"Bitmap", "IvfRq"}
     return small, Index(WindowTable.open(table.place), None)
 
 
@@ -128,6 +128,21 @@ def test_limits_in_sql_are_the_limits_in_memory(
     rows = table.rows()
     kept = set(rows["_rowid"].to_numpy()[limits.mask(rows)].tolist())
     assert {int(i) for ids, _ in table.scan(limits.sql) for i in ids} == kept
+    assert {int(i) for ids, _ in table.scan(limits.sql_of_steps) for i in ids} >= kept
+
+
+@settings(max_examples=100, deadline=None)
+@given(name=st.sampled_from(window_table.PLACE), a=st.floats(0.001, 1e4), b=st.floats(0.001, 1e4))
+def test_steps_rise_with_what_they_stand_for(name: str, a: float, b: float) -> None:
+    low, high = window_table.steps_of(name, np.array(sorted((a, b))))
+    assert low <= high and low > -1100 and high < 32767
+    assert np.isnan(window_table.steps_of(name, np.array([np.nan]))[0])
+
+
+def test_few_others_pass_the_steps(table: WindowTable) -> None:
+    limits = Limits((60, 120), (("elevation_deg", (-20.0, 20.0)),))
+    exact, coarse = (sum(len(ids) for ids, _ in table.scan(sql)) for sql in (limits.sql, limits.sql_of_steps))
+    assert 0 < exact <= coarse < 1.8 * exact + 20
 
 
 def test_a_range_over_the_back() -> None:

@@ -91,6 +91,7 @@ class Index:
         self._table = table
         self._count = len(table)
         self._memory = None if table.large else InMemory.read(table)
+        self._disk = OnDisk(table) if table.large else None
         self._rows = None if self._memory is None else self._memory.rows
 
     def __len__(self) -> int:
@@ -127,6 +128,8 @@ class Index:
     def _all_rows(self) -> pa.Table:
         if self._rows is None:
             self._rows = self._table.rows()
+            if self._disk is not None:
+                self._disk.hold(self._rows)
         return self._rows
 
     # -- making ------------------------------------------------------------------------------------------------------
@@ -242,10 +245,11 @@ class Index:
         asked = tuple((name, bounds) for name, bounds in ranges if bounds is not None)
         limits = Limits(azimuth_deg, asked, spatial, None if tags is None else known_tags(tags))
         ranking: Ranking
-        if self._memory is not None:
-            ranking = self._memory.rank(view.query(whole), view, limits)
+        if self._disk is not None:
+            ranking = self._disk.rank(view.query(whole), view, limits, exact=exact)
         else:
-            ranking = OnDisk(self._table).rank(view.query(whole), view, limits, exact=exact)
+            assert self._memory is not None
+            ranking = self._memory.rank(view.query(whole), view, limits)
         curve = curve_for(self.origin.weights_sha256, about, text=text, minus=minus, move_to=move_to)
         return [
             self._hit(row, score, curve, None if ranking.scores is None else percentile(ranking.scores, score))

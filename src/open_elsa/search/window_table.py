@@ -31,6 +31,9 @@ TABLE = "windows"
 DEFAULT_NAME = "elsa-index"
 #: The columns that say what was heard of the place, null where it is not known.
 PLACE = ("azimuth_deg", "elevation_deg", "distance_m", "floor_area_m2", "t30_s")
+#: How many steps of the place a column of whole numbers has, for filters of large tables: angles in steps of
+#: ten degrees, the others of an eighth of an octave. A bitmap of those is many times quicker than a B-tree.
+STEPS_A_DEGREE, STEPS_AN_OCTAVE = 0.1, 8.0
 #: Up to so many windows an index is held in memory and searched exactly; beyond, LanceDB searches it on disk by an
 #: approximate index: see docs/searching.md for what was measured.
 MOST_IN_MEMORY = 100_000
@@ -137,12 +140,12 @@ class WindowTable:
         order = {int(i): k for k, i in enumerate(found["_rowid"].to_pylist())}
         return _matrix(found["vector"], self.origin.dim)[[order[int(i)] for i in ids]]
 
-    def described(self, ids: Sequence[int] | NDArray[np.integer]) -> list[dict[str, Any]]:
+    def described(self, ids: Sequence[int] | NDArray[np.integer]) -> pa.Table:
         """Rows without their vectors, in the order asked for."""
         with _told(self.place, "cannot be read"):
-            found = self._table.take_row_ids([int(i) for i in ids]).select(_DESCRIBING).with_row_id().to_list()
-        by_id = {row["_rowid"]: row for row in found}
-        return [by_id[int(i)] for i in ids]
+            found = self._table.take_row_ids([int(i) for i in ids]).select(_DESCRIBING).with_row_id().to_arrow()
+        place = {i: k for k, i in enumerate(found["_rowid"].to_pylist())}
+        return found.take(pa.array([place[int(i)] for i in ids], pa.int64()))
 
     def scan(self, where: str | None = None) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """All rows that a condition in SQL holds of, some thousands at a time: ids (n,) and vectors (n, d)."""
@@ -151,19 +154,19 @@ class WindowTable:
             for batch in (query if where is None else query.where(where)).to_batches(8192):
                 yield batch["_rowid"].to_numpy().astype(np.int64), _matrix(batch["vector"], self.origin.dim)
 
-    def nearest(self, query: NDArray[np.float32], n: int, where: str | None) -> pa.Table:
-        """The n rows whose vectors (d,) are nearest by the approximate index, best first, with their `score`.
+    def nearest(
+        self, query: NDArray[np.float32], n: int, where: str | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The n rows whose vectors (d,) are nearest by the approximate index, best first: ids and scores, (n,) each.
 
         where: a condition in SQL that is kept before the search, so that n are found where so many fit.
         """
         with _told(self.place, "cannot be searched"):
             asked = self._table.search(np.asarray(query, np.float32)).distance_type("dot").limit(n)
-            asked = (
-                asked.nprobes(self._probes).refine_factor(REFINED).select([*_DESCRIBING, "_distance"]).with_row_id(True)
-            )
+            asked = asked.nprobes(self._probes).refine_factor(REFINED).select(["_distance"]).with_row_id(True)
             found = (asked if where is None else asked.where(where, prefilter=True)).to_arrow()
         scores = 1.0 - found["_distance"].to_numpy().astype(np.float32)  # LanceDB's dot distance is 1 - the product
-        return found.drop_columns(["_distance"]).append_column("score", pa.array(scores))
+        return found["_rowid"].to_numpy().astype(np.int64), scores
 
     @property
     def _probes(self) -> int:
@@ -195,12 +198,17 @@ class WindowTable:
         schema = schema_of(self.origin.dim)
         arrays = [pa.array(columns[name], type=schema.field(name).type) for name in columns]
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), self.origin.dim)
+        schema = pa.schema([schema.field(name) for name in (*columns, "vector")])
         self.append(pa.Table.from_arrays([*arrays, vectors], schema=schema))
 
     def append(self, rows: pa.Table) -> None:
-        """Add rows of all columns (see `schema_of`) in one commit."""
+        """Add rows in one commit; of the columns of `schema_of` those of the steps may be missing."""
+        for name in PLACE:
+            steps = pa.array(steps_of(name, rows[name].to_numpy(zero_copy_only=False)), pa.int16(), from_pandas=True)
+            if step_column(name) not in rows.column_names:
+                rows = rows.append_column(step_column(name), steps)
         with _told(self.place, "cannot be written"):
-            self._table.add(rows)
+            self._table.add(rows.select(schema_of(self.origin.dim).names))
 
     def remove(self, files: Sequence[str]) -> None:
         """Take the windows of files out of it."""
@@ -232,16 +240,16 @@ class WindowTable:
                 self.make_indices()
 
     def make_indices(self) -> None:
-        """Make the indices for large tables anew: RaBitQ for the vectors, B-trees for the place.
+        """Make the indices for large tables anew: RaBitQ for the vectors, bitmaps for the steps of the place.
 
         Later changes are taken up by `tidy`.
         """
-        from lancedb.index import BTree, IvfRq
+        from lancedb.index import Bitmap, IvfRq
 
         parts = max(1, len(self) // WINDOWS_A_PART)
         with _told(self.place, "cannot be tidied"):
             for name in PLACE:
-                self._table.create_index(name, config=BTree(), replace=True)
+                self._table.create_index(step_column(name), config=Bitmap(), replace=True)
             self._table.create_index("vector", config=IvfRq(distance_type="dot", num_partitions=parts), replace=True)
 
     def _whole(self, files: Sequence[str]) -> Iterator[pa.Table]:
@@ -270,6 +278,11 @@ def _told(place: Place, what: str) -> Iterator[None]:
         raise DataError(f"{place}: the index {what} ({why}); if it is damaged, build anew with --force") from error
 
 
+def step_column(name: str) -> str:
+    """The name of the column of whole numbers beside a column of the place."""
+    return f"{name}_step"
+
+
 def schema_of(dim: int) -> pa.Schema:
     """The columns of a window with a vector of that many numbers."""
     return pa.schema(
@@ -283,13 +296,24 @@ def schema_of(dim: int) -> pa.Schema:
             pa.field("size", pa.int64()),
             pa.field("mtime_ns", pa.int64()),
             pa.field("sha256", pa.string()),
+            *(pa.field(step_column(name), pa.int16()) for name in PLACE),
             pa.field("vector", pa.list_(pa.float32(), dim)),
         ]
     )
 
 
-#: Every column but the vector.
-_DESCRIBING = [name for name in schema_of(1).names if name != "vector"]
+#: The columns that say what a window is.
+_DESCRIBING = [name for name in schema_of(1).names if name != "vector" and not name.endswith("_step")]
+
+
+def steps_of(name: str, values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The steps of values (n,) of a column of the place: whole numbers that rise with the values; NaN stays NaN."""
+    values = np.asarray(values, np.float64)
+    if name.endswith("_deg"):
+        return np.floor(values * STEPS_A_DEGREE)
+    with np.errstate(divide="ignore"):
+        octaves = np.log2(np.maximum(values, 2.0**-100))
+    return np.clip(np.floor(octaves * STEPS_AN_OCTAVE), -1000, 1000)
 
 
 def _matrix(column: pa.Array | pa.ChunkedArray, dim: int) -> NDArray[np.float32]:
