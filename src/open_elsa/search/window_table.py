@@ -310,10 +310,10 @@ def steps_of(name: str, values: NDArray[np.floating]) -> NDArray[np.float64]:
     """The steps of values (n,) of a column of the place: whole numbers that rise with the values; NaN stays NaN."""
     values = np.asarray(values, np.float64)
     if name.endswith("_deg"):
-        return np.floor(values * STEPS_A_DEGREE)
+        return np.asarray(np.floor(values * STEPS_A_DEGREE))
     with np.errstate(divide="ignore"):
         octaves = np.log2(np.maximum(values, 2.0**-100))
-    return np.clip(np.floor(octaves * STEPS_AN_OCTAVE), -1000, 1000)
+    return np.asarray(np.clip(np.floor(octaves * STEPS_AN_OCTAVE), -1000, 1000))
 
 
 def _matrix(column: pa.Array | pa.ChunkedArray, dim: int) -> NDArray[np.float32]:
