@@ -254,6 +254,8 @@ def test_bad_files_are_reported_not_hidden(folder: Path, embedder: Embedder, mon
     assert reasons.keys() == {"text.wav", "empty.ogg", "pipe.wav", "Caf�.wav"}
     assert "a pipe" in reasons["pipe.wav"] and "UTF-8" in reasons["Caf�.wav"]
     assert "silent.wav" in index.files and index.report.added == 4
+    tags = dict(zip(index.rows()["file"].to_pylist(), index.rows()["tags"].to_pylist(), strict=True))
+    assert tags["silent.wav"] == [] and len(tags["low.wav"]) == 3
     assert index.search("x", spatial=True) and "silent.wav" not in names(index.search("x", spatial=True))
     real = os.scandir
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +34,6 @@ def ours() -> list[threading.Thread]:
 @pytest.mark.parametrize("workers", [2, 5])
 def test_any_number_of_workers_says_the_same(embedder: Embedder, sine: Sine, workers: int) -> None:
     alone = dict(embedder.stream(sounds(sine)))
-    threads = torch.get_num_threads()
     together = dict(embedder.stream(sounds(sine), workers=workers))
     assert together.keys() == alone.keys()
     for i, windows in alone.items():
@@ -41,7 +41,18 @@ def test_any_number_of_workers_says_the_same(embedder: Embedder, sine: Sine, wor
         for ours_, theirs in zip(together[i], windows, strict=True):
             np.testing.assert_allclose(ours_.embedding, theirs.embedding, atol=1e-5)
             assert ours_.location.azimuth_deg == pytest.approx(theirs.location.azimuth_deg, abs=1e-3)
-    assert not ours() and torch.get_num_threads() == threads
+    assert not ours()
+
+
+def test_threads_that_begin_later_compute_with_as_many_as_before(embedder: Embedder, sine: Sine) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        list(embedder.stream(sounds(sine), workers=2))
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
