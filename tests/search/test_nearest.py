@@ -14,6 +14,7 @@ from open_elsa.search import window_table
 from open_elsa.search.files import Stamp
 from open_elsa.search.index import Index
 from open_elsa.search.nearest import Limits
+from open_elsa.search.queries import View
 from open_elsa.search.window_table import Origin, WindowTable
 from open_elsa.using.analysis import Location, WindowAnalysis
 from open_elsa.using.sound_names import SOUND_NAMES
@@ -143,6 +144,51 @@ def test_few_others_pass_the_steps(table: WindowTable) -> None:
     limits = Limits((60, 120), (("elevation_deg", (-20.0, 20.0)),))
     exact, coarse = (sum(len(ids) for ids, _ in table.scan(sql)) for sql in (limits.sql, limits.sql_of_steps))
     assert 0 < exact <= coarse < 1.8 * exact + 20
+
+
+def test_two_ways_to_write_behind(tmp_path: Path) -> None:
+    table = WindowTable.create(tmp_path / "i", Origin("m", "0" * 64, DIM, 10.0, "auto", ".."))
+    vector = unit(np.random.default_rng(0), 1)[0]
+    for name, azimuth in (("a.wav", 180.0), ("b.wav", -180.0), ("c.wav", 120.0)):
+        window = WindowAnalysis(vector, Location(azimuth, 0.0, 1.0), 0.0, 10.0, name, -20.0, False)
+        table.add({name: (Stamp(1, 1, name), [window], [[]])})
+    for azimuths in ((150, 180), (-180, -150), (180, 180), (150, -150)):
+        limits = Limits(azimuth_deg=azimuths)
+        rows = table.rows()
+        assert limits.mask(rows).tolist() == [True, True, False]
+        for sql in (limits.sql, limits.sql_of_steps):
+            assert sum(len(ids) for ids, _ in table.scan(sql)) >= 2, (azimuths, sql)
+
+
+def test_bounds_that_are_no_numbers(both: tuple[Index, Index]) -> None:
+    vector = unit(np.random.default_rng(4), 1)[0]
+    for index in both:
+        wanted = index.search(vector=vector, k=3, elevation_deg=(0, None), distance_m=(2, None))
+        assert index.search(vector=vector, k=3, elevation_deg=(0, np.inf), distance_m=(2, np.inf)) == wanted != []
+        for limits in ({"distance_m": (float("nan"), 1.0)}, {"azimuth_deg": (float("nan"), 1.0)}):
+            with pytest.raises(DataError, match=r"number|finite"):
+                index.search(vector=vector, **limits)
+
+
+def test_few_files_are_found_without_making_rows_of_all_windows(tmp_path: Path) -> None:
+    table = WindowTable.create(tmp_path / "i", Origin("m", "0" * 64, DIM, 10.0, "auto", ".."))
+    rng = np.random.default_rng(5)
+    for name in ("a.wav", "b.wav", "c.wav"):
+        windows = [
+            WindowAnalysis(v, Location(), 10.0 * k, 10.0 * k + 10, name, -20.0, False)
+            for k, v in enumerate(unit(rng, 3000))
+        ]
+        table.add({name: (Stamp(1, 1, name), windows, [[]] * 3000)})
+    made = 0
+    small = Index(table, None)
+    hits = small.search(vector=unit(rng, 1)[0], k=10)
+    assert sorted(h.file for h in hits) == ["a.wav", "b.wav", "c.wav"]
+    ranking = small._memory.rank(unit(rng, 1)[0], View.of("both", None), Limits())
+    full: set[str] = set()
+    for row, _ in ranking.best_first(10, full):
+        full.add(row["file"])
+        made += 1
+    assert made < 2200, "windows of files that have what is wanted are passed over in bulk"
 
 
 def test_a_range_over_the_back() -> None:

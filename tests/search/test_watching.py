@@ -6,7 +6,8 @@ from threading import Event, Thread, Timer
 
 import numpy as np
 
-from open_elsa.search.index import BuildReport, Index
+from open_elsa.search.building import BuildReport
+from open_elsa.search.index import Index
 from open_elsa.search.watching import watch
 from open_elsa.sound import audio
 from open_elsa.using.embedder import Embedder

@@ -15,7 +15,8 @@ from open_elsa.app.options import Bounds, Convention, WithModel
 from open_elsa.app.show import UsageError, degrees, number, say, side, span
 
 if TYPE_CHECKING:
-    from open_elsa.search.index import BuildReport, Hit, Index
+    from open_elsa.search.building import BuildReport
+    from open_elsa.search.index import Hit, Index
 
 
 @dataclass(kw_only=True)

@@ -90,7 +90,8 @@ class Work:
 
     todo: names to listen to. same: names whose windows hold. touched: those of them with a new time, and their new
     stamps. moves: names that are gone, to where they lie now. arrived: stamps under the new names. gone: names whose
-    windows go: deleted, or changed and in todo again.
+    windows go: deleted, or changed and in todo again. unread: known files that cannot be looked at now; their windows,
+    and those of files below folders that cannot be listed, hold until it is known what became of them.
     """
 
     todo: list[str]
@@ -99,21 +100,27 @@ class Work:
     moves: dict[str, str]
     arrived: dict[str, Stamp]
     gone: list[str]
+    unread: list[Problem]
 
     @classmethod
-    def between(cls, root: Path, names: list[str], stamps: dict[str, Stamp]) -> Work:
-        """What turns an index with these stamps into one of these names below root."""
-        todo, same, touched = _changed(root, names, stamps)
-        moves, arrived = _moved(root, todo, stamps, set(names))
-        kept = {*same, *moves}
+    def between(cls, root: Path, names: list[str], stamps: dict[str, Stamp], problems: list[Problem]) -> Work:
+        """What turns an index with these stamps into one of these names; problems: as `listing` gave them."""
+        todo, same, touched, unread = _changed(root, names, stamps)
+        unseen = tuple(f"{problem.file}/" for problem in problems)
+        hidden = {name for name in stamps if name.startswith(unseen)} if unseen else set()
+        moves, arrived = _moved(root, todo, stamps, hidden.union(names))
+        kept = {*same, *moves, *hidden, *(problem.file for problem in unread)}
         gone = [name for name in stamps if name not in kept]
-        return cls([n for n in todo if n not in arrived], same, touched, moves, arrived, gone)
+        return cls([n for n in todo if n not in arrived], same, touched, moves, arrived, gone, unread)
 
 
-def _changed(root: Path, names: list[str], stamps: dict[str, Stamp]) -> tuple[list[str], list[str], dict[str, Stamp]]:
+def _changed(
+    root: Path, names: list[str], stamps: dict[str, Stamp]
+) -> tuple[list[str], list[str], dict[str, Stamp], list[Problem]]:
     todo: list[str] = []
     same: list[str] = []
     touched: dict[str, Stamp] = {}
+    unread: list[Problem] = []
     for name in names:
         old = stamps.get(name)
         try:
@@ -125,10 +132,12 @@ def _changed(root: Path, names: list[str], stamps: dict[str, Stamp]) -> tuple[li
                 same.append(name)
                 touched[name] = new
                 continue
-        except OSError:
-            pass  # reading it will say what is wrong
-        todo.append(name)
-    return todo, same, touched
+        except OSError as error:
+            if old is not None and not isinstance(error, FileNotFoundError):
+                unread.append(Problem(name, f"cannot be read now: {error.strerror or error}"))
+                continue
+        todo.append(name)  # if it cannot be read, reading it will say why
+    return todo, same, touched, unread
 
 
 def _moved(

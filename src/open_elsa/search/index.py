@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,36 +12,18 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, DataError
 from open_elsa.scenes.places import Place, is_url
-from open_elsa.search.files import Problem, Work, listing
-from open_elsa.search.listening import Progress, collect, known_tags
+from open_elsa.search.building import BuildReport, alone, brought_up, is_index, other_weights, table_for
+from open_elsa.search.files import listing
+from open_elsa.search.listening import Progress, known_tags
 from open_elsa.search.nearest import InMemory, Limits, OnDisk, Range, Ranking, Row
 from open_elsa.search.queries import About, View, query_vector
 from open_elsa.search.scores import Calibration, curve_for, percentile
-from open_elsa.search.window_table import (
-    DEFAULT_NAME,
-    PLACE,
-    TABLE,
-    NoIndexError,
-    Origin,
-    WindowTable,
-)
+from open_elsa.search.window_table import DEFAULT_NAME, PLACE, WindowTable
 from open_elsa.sound.audio import read as read_audio
 from open_elsa.sound.files import AudioReader
 from open_elsa.sound.writing import write as write_audio
 from open_elsa.using.embedder import Embedder
 from open_elsa.using.pieces import AudioLike
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build did: numbers of files (moved: renamed, known by their content), and the files it could not read."""
-
-    added: int = 0
-    changed: int = 0
-    moved: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,27 +140,11 @@ class Index:
         root = Path(folder)
         place = out if out is not None else root / DEFAULT_NAME
         sounds, problems = listing(root, None if is_url(place) else Path(place))
-        table = _table_for(root, place, embedder, convention, force, options)
-        stamps = table.stamps()
-        work = Work.between(root, sounds, stamps)
-        if work.moves:
-            table.rename(work.moves, work.arrived)
-        table.remove(work.gone)
-        table.restamp(work.touched)
-        collect(root, table, embedder, work.todo, problems, len(sounds), progress, workers)
-        if work.todo or work.moves or work.gone or work.touched:
-            table.tidy()
+        with alone(place):
+            table = table_for(root, place, embedder, convention, force, options)
+            report = brought_up(table, root, embedder, sounds, problems, progress, workers)
         index = cls(table, embedder)
-        failed = {p.file for p in problems}
-        added = [n for n in work.todo if n not in failed]
-        index.report = BuildReport(
-            added=sum(n not in stamps for n in added),
-            changed=sum(n in stamps for n in added),
-            moved=len(work.moves),
-            unchanged=len(work.same),
-            removed=len(stamps.keys() - set(sounds)) - len(work.moves),
-            problems=tuple(problems),
-        )
+        index.report = report
         return index
 
     @classmethod
@@ -189,11 +154,11 @@ class Index:
         options: what LanceDB's object store takes. Raises DataError where there is none, where it is damaged or of
         another version, and where its vectors come from other weights than the embedder's.
         """
-        if not is_url(place) and not _is_index(Path(place)) and _is_index(Path(place) / DEFAULT_NAME):
+        if not is_url(place) and not is_index(Path(place)) and is_index(Path(place) / DEFAULT_NAME):
             place = Path(place) / DEFAULT_NAME
         table = WindowTable.open(place, options)
         if embedder is not None and table.origin.weights_sha256 != embedder.weights_sha256:
-            raise DataError(_other_weights(table, embedder))
+            raise DataError(other_weights(table, embedder))
         return cls(table, embedder)
 
     # -- asking ------------------------------------------------------------------------------------------------------
@@ -253,7 +218,7 @@ class Index:
         curve = curve_for(self.origin.weights_sha256, about, text=text, minus=minus, move_to=move_to)
         return [
             self._hit(row, score, curve, None if ranking.scores is None else percentile(ranking.scores, score))
-            for row, score in _chosen(ranking, k, per_file)
+            for row, score in sorted(_chosen(ranking, k, per_file), key=lambda hit: -hit[1])
         ]
 
     def snippet(self, hit: Hit, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -314,58 +279,19 @@ class Index:
         )
 
 
-def _is_index(folder: Path) -> bool:
-    return (folder / f"{TABLE}.lance").is_dir()
-
-
-def _is_taken(folder: Path) -> bool:
-    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-
-
-def _table_for(
-    root: Path, place: Place, embedder: Embedder, convention: str, force: bool, options: Mapping[str, str] | None
-) -> WindowTable:
-    """The table there, or a new one; raises DataError where it can't be gone on with."""
-    if not is_url(place) and not _is_index(Path(place)) and _is_taken(Path(place)):
-        raise DataError(f"{place} exists and is not an index of this version; delete it, or choose another --out")
-    way = str(root.resolve()) if is_url(place) else os.path.relpath(root.resolve(), Path(place).resolve())
-    origin = Origin(
-        embedder.name, embedder.weights_sha256, embedder.dim, float(embedder.config.window_s), convention, way
-    )
-    if force:
-        return WindowTable.create(place, origin, options)
-    try:
-        table = WindowTable.open(place, options)
-    except NoIndexError:
-        return WindowTable.create(place, origin, options)
-    if table.origin.weights_sha256 != embedder.weights_sha256:
-        raise DataError(_other_weights(table, embedder))
-    for name in ("root", "convention"):
-        old, new = getattr(table.origin, name), getattr(origin, name)
-        if old != new:
-            raise DataError(f"{place} was built with {name} {old!r}, not {new!r}; build anew with --force")
-    return table
-
-
-def _other_weights(table: WindowTable, embedder: Embedder) -> str:
-    """What to say when an index and a model do not belong together."""
-    theirs, ours = table.origin.weights_sha256[:12], embedder.weights_sha256[:12]
-    return (
-        f"{table.place} was built with {table.origin.model} (weights {theirs}), this is {embedder.name} ({ours}): "
-        "their vectors cannot be compared; use that model, or build anew with --force"
-    )
-
-
 def _chosen(ranking: Ranking, k: int, per_file: int) -> Iterator[tuple[Row, float]]:
     """The best windows, at most so many a file and none that overlaps a better one."""
     taken: dict[str, list[tuple[float, float]]] = {}
+    full: set[str] = set()
     found = 0
-    for row, score in ranking.best_first(k * per_file):
+    for row, score in ranking.best_first(k * per_file, full):
         start, end = row["start_s"], row["end_s"]
         others = taken.setdefault(row["file"], [])
         if len(others) < per_file and all(end <= a or start >= b for a, b in others):
             others.append((start, end))
             found += 1
+            if len(others) == per_file:
+                full.add(row["file"])
             yield row, score
             if found == k:
                 return

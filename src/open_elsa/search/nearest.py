@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from open_elsa.search.window_table import WindowTable, quoted, step_column, step
 
 #: How many are always asked of the approximate index: it knows the order of the first only roughly.
 _FEWEST = 20
+#: How many rows are made at once when more have to be looked through than were thought to do.
+_AT_ONCE = 1000
 
 Range = tuple[float | None, float | None]
 Row = dict[str, Any]
@@ -24,7 +26,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a window must fulfil to be compared; None asks for nothing.
+    """What a window must fulfil to be compared; None asks for nothing, and so does an infinite bound.
 
     azimuth_deg: (from, to) counter-clockwise, so (150, -150) is behind; ranges: column name to (least, most), either
     None for no bound; spatial: True for ambisonic windows only, False for mono; tags: one of these must be among the
@@ -37,9 +39,18 @@ class Limits:
     tags: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.azimuth_deg is not None and not np.isfinite(self.azimuth_deg).all():
+            raise DataError(f"azimuths must be finite, got {self.azimuth_deg[0]:g} to {self.azimuth_deg[1]:g}")
         for name, (low, high) in self.ranges:
+            if any(bound is not None and np.isnan(bound) for bound in (low, high)):
+                raise DataError(f"{name}: a bound is not a number")
             if low is not None and high is not None and low > high:
                 raise DataError(f"{name}: the range {low:g} to {high:g} is empty")
+        bounded = [
+            (name, (None if low == -np.inf else low, None if high == np.inf else high))
+            for name, (low, high) in self.ranges
+        ]
+        object.__setattr__(self, "ranges", tuple(bounded))
 
     def mask(self, rows: pa.Table) -> NDArray[np.bool_]:
         """Which of the rows (n,) fulfil it."""
@@ -90,7 +101,7 @@ class Limits:
         if width >= 360.0:
             return "azimuth_deg IS NOT NULL"
         end = start + width
-        join, end = ("AND", end) if end <= 180.0 else ("OR", end - 360.0)
+        join, end = ("AND", end) if end < 180.0 else ("OR", end - 360.0)  # 180 is -180 as well
         first, last = (_compared("azimuth_deg", s, v, steps) for s, v in ((">=", start), ("<=", end)))
         return f"({first} {join} {last})"
 
@@ -108,8 +119,11 @@ class Ranking(Protocol):
     def scores(self) -> NDArray[np.float32] | None:
         """The scores of all windows that fulfil the limits, None where not all were compared."""
 
-    def best_first(self, wanted: int) -> Iterator[tuple[Row, float]]:
-        """Rows without vectors and their scores from the best on; `wanted`: how many will do if none is passed over."""
+    def best_first(self, wanted: int, full: Collection[str]) -> Iterator[tuple[Row, float]]:
+        """Rows without vectors and their scores from the best on; `wanted`: how many will do if none is passed over.
+
+        full: files of which no more are wanted, which the caller adds to; it is looked at when more have to be fetched.
+        """
 
 
 class InMemory:
@@ -174,10 +188,16 @@ class _Compared:
     places: NDArray[np.integer]
     rows: Callable[[Any], pa.Table]  # of places (n,) the rows, in order
 
-    def best_first(self, wanted: int) -> Iterator[tuple[Row, float]]:
+    def best_first(self, wanted: int, full: Collection[str]) -> Iterator[tuple[Row, float]]:
         """See `Ranking`; equal scores in the order of the rows."""
         for chosen in _chunks(self.scores, 8 * wanted):
-            yield from zip(self.rows(self.places[chosen]).to_pylist(), self.scores[chosen].tolist(), strict=True)
+            while len(chosen):
+                rows = self.rows(self.places[chosen])
+                open_ = ~pc.is_in(rows["file"], pa.array(list(full), pa.string())).to_numpy()
+                rows, chosen = rows.filter(pa.array(open_)), chosen[open_]
+                now = rows.slice(0, _AT_ONCE).to_pylist()
+                yield from zip(now, self.scores[chosen[:_AT_ONCE]].tolist(), strict=True)
+                chosen = chosen[_AT_ONCE:]
 
 
 @dataclass
@@ -187,12 +207,13 @@ class _Approximate:
     limits: Limits
     scores: None = None
 
-    def best_first(self, wanted: int) -> Iterator[tuple[Row, float]]:
+    def best_first(self, wanted: int, full: Collection[str]) -> Iterator[tuple[Row, float]]:
         """See `Ranking`; more are looked for, twice as many each time, only when those are used up."""
+        where = self.limits.sql_of_steps
         given: set[int] = set()
         enough = max(2 * wanted, _FEWEST)
         while True:
-            ids, scores = self.windows.table.nearest(self.query, enough, self.limits.sql_of_steps)
+            ids, scores = self.windows.table.nearest(self.query, enough, where)
             rows = self.windows.described(ids)
             for row, score, fits in zip(rows.to_pylist(), scores.tolist(), self.limits.mask(rows), strict=True):
                 if fits and row["_rowid"] not in given:  # a wider search may put others between
@@ -201,6 +222,9 @@ class _Approximate:
             if len(ids) < enough:
                 return
             enough *= 2
+            if full:
+                others = f"file NOT IN ({', '.join(map(quoted, full))})"
+                where = f"{self.limits.sql_of_steps} AND {others}" if self.limits.sql_of_steps else others
 
 
 def _chunks(scores: NDArray[np.float32], enough: int) -> Iterator[NDArray[np.intp]]:

@@ -10,8 +10,9 @@ from watchfiles import Change
 from watchfiles import watch as changes
 
 from open_elsa.scenes.places import Place, is_url
+from open_elsa.search.building import BuildReport
 from open_elsa.search.files import NoSoundError
-from open_elsa.search.index import BuildReport, Index
+from open_elsa.search.index import Index
 from open_elsa.search.listening import Progress
 from open_elsa.search.window_table import DEFAULT_NAME
 from open_elsa.sound.files import SUFFIXES
@@ -43,7 +44,7 @@ def watch(
     def wanted(_: Change, path: str) -> bool:
         changed = Path(path)
         inside = store is not None and changed.resolve().is_relative_to(store)
-        return not inside and (changed.suffix.lower() in SUFFIXES or not changed.suffix)  # folders come and go too
+        return not inside and (changed.suffix.lower() in SUFFIXES or not changed.is_file())  # folders come and go too
 
     seen = changes(
         root,

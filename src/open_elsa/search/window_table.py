@@ -37,13 +37,14 @@ STEPS_A_DEGREE, STEPS_AN_OCTAVE = 0.1, 8.0
 #: Up to so many windows an index is held in memory and searched exactly; beyond, LanceDB searches it on disk by an
 #: approximate index: see docs/searching.md for what was measured.
 MOST_IN_MEMORY = 100_000
-#: What a change of a large table leaves unused is kept so long, for those who search it meanwhile.
-KEPT_FOR = timedelta(hours=1)
+#: What a change leaves unused is kept so long, for those who are reading: a small table is read at once, a large one is
+#: searched on disk as it was when it was opened, and put together only when it lies in many parts.
+KEPT_FOR, KEPT_FOR_LARGE, PARTS_OF_LARGE = timedelta(minutes=1), timedelta(days=1), 16
 #: The approximate index: windows in one of its parts, the share of the parts that is looked at (and at least how many),
 #: and how many times more windows than asked for are compared exactly.
 WINDOWS_A_PART, PROBED, LEAST_PROBES, REFINED = 4000, 1 / 5, 20, 5
 _KEY = b"open_elsa"
-_NAMES_A_CHANGE = 500  # in one statement of SQL
+_NAMES_A_CHANGE = 100  # in one statement of SQL
 
 
 class NoIndexError(DataError):
@@ -126,8 +127,9 @@ class WindowTable:
 
     def stamps(self) -> dict[str, Stamp]:
         """The files that are in it, with the stamps they had when they were listened to."""
-        found = self._read(["file", "size", "mtime_ns", "sha256"]).to_pylist()
-        return {row["file"]: Stamp(row["size"], row["mtime_ns"], row["sha256"]) for row in found}
+        found = self._read(["file", "size", "mtime_ns", "sha256"], where="start_s = 0")  # every file's first window
+        columns = [found[name].to_pylist() for name in ("file", "size", "mtime_ns", "sha256")]
+        return {name: Stamp(*stamp) for name, *stamp in zip(*columns, strict=True)}
 
     def rows(self) -> pa.Table:
         """Every window without its vector, by file and time; `_rowid` names its row for `vectors`."""
@@ -172,10 +174,10 @@ class WindowTable:
     def _probes(self) -> int:
         return max(LEAST_PROBES, round(PROBED * len(self) / WINDOWS_A_PART))
 
-    def _read(self, names: Sequence[str], *, ids: bool = False) -> pa.Table:
+    def _read(self, names: Sequence[str], *, ids: bool = False, where: str | None = None) -> pa.Table:
         with _told(self.place, "is damaged or cannot be read"):
             query = self._table.search().select(list(names)).with_row_id(ids)
-            return query.to_arrow()
+            return (query if where is None else query.where(where)).to_arrow()
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -234,10 +236,19 @@ class WindowTable:
         """Put the parts together, forget what is no longer used, and bring the approximate index of a large one up."""
         large = self.large
         with _told(self.place, "cannot be tidied"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that readers of old versions fail: small ones are read whole
-            self._table.optimize(cleanup_older_than=KEPT_FOR if large else timedelta(0))
-            if large and not self._table.list_indices():
+            warnings.simplefilter("ignore", UserWarning)  # that those who read what is cleaned away would fail
+            if not large:
+                self._table.optimize(cleanup_older_than=KEPT_FOR)
+            elif self.lacks_index:
+                self._table.optimize(cleanup_older_than=KEPT_FOR_LARGE)
                 self.make_indices()
+            elif self._table.stats()["fragment_stats"]["num_fragments"] >= PARTS_OF_LARGE:
+                self._table.optimize(cleanup_older_than=KEPT_FOR_LARGE)
+
+    @property
+    def lacks_index(self) -> bool:
+        """Whether it is large and has no approximate index, as after a kill while that was made."""
+        return self.large and not any(index.columns == ["vector"] for index in self._table.list_indices())
 
     def make_indices(self) -> None:
         """Make the indices for large tables anew: RaBitQ for the vectors, bitmaps for the steps of the place.
@@ -275,7 +286,10 @@ def _told(place: Place, what: str) -> Iterator[None]:
         raise
     except (RuntimeError, ValueError, OSError, KeyError, pa.ArrowException) as error:
         why = " ".join(str(error).split())[:300]
-        raise DataError(f"{place}: the index {what} ({why}); if it is damaged, build anew with --force") from error
+        mend = "if it is damaged, build anew with --force"
+        if "not found" in why.lower():  # its files were put together since
+            mend = f"it may have changed since it was opened: open it again; {mend}"
+        raise DataError(f"{place}: the index {what} ({why}); {mend}") from error
 
 
 def step_column(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -19,6 +20,7 @@ from open_elsa.using.pieces import AudioLike, Piece
 OnError = Callable[[int, ElsaError], None]
 #: What reading yields: a window of sound i, or how many it had, or why it cannot be used.
 Event: TypeAlias = "tuple[int, Piece | int | ElsaError]"
+_PATIENCE_S = 10.0  # for threads that read when they are no longer wanted
 Cut = Callable[[AudioLike], Iterator[Piece]]
 Encode = Callable[[Sequence[Piece]], list[WindowAnalysis]]
 
@@ -215,10 +217,11 @@ class _Readers:
                 yield event
 
     def stop(self) -> None:
-        """Let them end, whatever they do."""
+        """Let them end; one that waits for its source is left to it after a while."""
         self._stopped.set()
+        until = time.monotonic() + _PATIENCE_S
         for thread in self._threads:
-            while thread.is_alive():
+            while thread.is_alive() and time.monotonic() < until:
                 try:
                     self._queue.get(timeout=0.05)
                 except Empty:
