@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -269,3 +270,13 @@ def test_the_command_takes_its_token_from_a_file_or_the_environment(
     settings = Serve(host="0.0.0.0", token_file=tmp_path / "token", max_upload_mb=2, max_audio_s=30).settings()
     assert settings.token == "file-0123456789abcdef" and not settings.rules.loopback
     assert settings.most_upload_bytes == 2_000_000 and settings.decode.seconds == 30
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """A connection that the service accepts sends what it has at once (TCP_NODELAY)."""
+    from open_elsa.app.commands_serve import Serve
+
+    with Serve(port=0)._socket() as listening, socket.create_connection(listening.getsockname()[:2]):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -28,7 +28,7 @@ def sounds(sine: Sine) -> list[tuple[np.ndarray, int]]:
 
 
 def ours() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("elsa-")]
+    return [t for t in threading.enumerate() if t.name.startswith(("elsa-read", "elsa-compute"))]
 
 
 @pytest.mark.parametrize("workers", [2, 5])
