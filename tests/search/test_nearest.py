@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lancedb.index import Bitmap
 
 from open_elsa.errors import DataError
 from open_elsa.search import window_table
@@ -78,7 +79,8 @@ def test_large_collections_answer_as_small_ones(both: tuple[Index, Index]) -> No
             assert [h.percentile for h in found] == [h.percentile for h in wanted]
             near = large.search(vector=query, k=5, per_file=2, **limits)
             assert {h.percentile for h in near} == {None}, "not all were compared"
-            scores = {(h.file, h.start_s): h.score for h in small.search(vector=query, k=600, per_file=9, **limits)}
+            names = zip(*(small.rows()[name].to_pylist() for name in ("file", "start_s")), strict=True)
+            scores = dict(zip(names, (small.vectors @ query).tolist(), strict=True))
             for hit in near:  # approximate is which windows are found, not how near they are
                 assert hit.score == pytest.approx(scores[hit.file, hit.start_s], abs=1e-5)
             assert [h.score for h in near] == sorted((h.score for h in near), reverse=True) and len(near) == 5
@@ -144,6 +146,17 @@ def test_few_others_pass_the_steps(table: WindowTable) -> None:
     limits = Limits((60, 120), (("elevation_deg", (-20.0, 20.0)),))
     exact, coarse = (sum(len(ids) for ids, _ in table.scan(sql)) for sql in (limits.sql, limits.sql_of_steps))
     assert 0 < exact <= coarse < 1.8 * exact + 20
+
+
+def test_an_approximate_index_that_a_kill_left_out_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_table, "MOST_IN_MEMORY", 100)
+    table = WindowTable.create(tmp_path / "i", Origin("m", "0" * 64, DIM, 10.0, "auto", ".."))
+    table.add(heard(np.random.default_rng(6), [f"{i}.wav" for i in range(40)]))
+    table._table.create_index(window_table.step_column("t30_s"), config=Bitmap())  # killed after the first of them
+    assert table.lacks_index
+    table.tidy()
+    assert not table.lacks_index
+    assert {index.index_type for index in table._table.list_indices()} == {"Bitmap", "IvfRq"}
 
 
 def test_two_ways_to_write_behind(tmp_path: Path) -> None:
