@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import saving
 
 if TYPE_CHECKING:
     from open_elsa.evals.metrics import Interval
@@ -178,15 +179,10 @@ def clap(mono: np.ndarray) -> tuple[Callable[[], Any], Callable[[], Any]]:  # ty
 
 def save(metrics: dict[str, float], intervals: dict[str, Interval], options: argparse.Namespace) -> Path:
     """Write benchmark.embed.json."""
-    import open_elsa
-    from open_elsa.evals.observe import identity
-    from open_elsa.evals.result import Result, now, versions
-
-    result = Result(
-        task="embed",
-        suite="benchmark",
-        metrics=metrics,
-        intervals=intervals,
+    return saving.save(
+        options.out,
+        "embed",
+        metrics,
         n=options.rounds,
         protocol=(
             f"One {SECONDS:g} s ambisonic clip at {RATE} Hz from memory to its vector, batch of one, {options.threads} "
@@ -197,12 +193,10 @@ def save(metrics: dict[str, float], intervals: dict[str, Interval], options: arg
             "counted. Differences: largest over all numbers of a vector, of the same sound in "
             "those processes, and of 32 sounds (mono and ambisonic, 5 s) alone and in one batch. Intervals: bootstrap."
         ),
-        model=identity(open_elsa.load(options.model or None)),
-        versions=versions(),
-        made_at=now(),
+        model=options.model,
         command="python benchmarks/embed.py",
+        intervals=intervals,
     )
-    return result.save(options.out)
 
 
 if __name__ == "__main__":

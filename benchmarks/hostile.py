@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import saving
 from hostile_files import HostileFile, files, sound
 from hostile_requests import requests, send
 from serve import first_document
@@ -242,15 +243,10 @@ def indexed(folder: Path, model: str) -> dict[str, Any]:
 
 def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
     """Write benchmark.hostile.json."""
-    import open_elsa
-    from open_elsa.evals.observe import identity
-    from open_elsa.evals.result import Result, now, versions
-
-    result = Result(
-        task="hostile",
-        suite="benchmark",
-        metrics=metrics,
-        intervals={},
+    return saving.save(
+        options.out,
+        "hostile",
+        metrics,
         n=int(metrics["files"]),
         protocol=(
             f"{metrics['files']:.0f} hostile files (seed {options.seed}) sent to POST /describe of `elsa serve` in a "
@@ -259,12 +255,9 @@ def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
             "finite numbers, for a spoiled sound may still be one. Refused: 4xx with a reason that names no place of "
             "the machine. Memory of a decoder: its greatest resident size, looked at every 20 ms."
         ),
-        model=identity(open_elsa.load(options.model or None)),
-        versions=versions(),
-        made_at=now(),
+        model=options.model,
         command=f"python benchmarks/hostile.py --files {options.files} --seed {options.seed}",
     )
-    return result.save(options.out)
 
 
 if __name__ == "__main__":

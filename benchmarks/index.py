@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import saving
 
 RATE = 48_000
 CLIP_S = 10
@@ -148,15 +149,10 @@ def beside_clap(options: argparse.Namespace) -> dict[str, float]:
 
 def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
     """Write benchmark.index.json."""
-    import open_elsa
-    from open_elsa.evals.observe import identity
-    from open_elsa.evals.result import Result, now, versions
-
-    result = Result(
-        task="index",
-        suite="benchmark",
-        metrics=metrics,
-        intervals={},
+    return saving.save(
+        options.out,
+        "index",
+        metrics,
         n=options.minutes,
         protocol=(
             f"{options.minutes} minutes of ambisonic sound at {RATE} Hz in 16 bits, as files of a minute, as one file, "
@@ -166,12 +162,9 @@ def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
             f"extractor on W, batches of four, {options.threads} threads, on the same {options.clips} clips of "
             f"{CLIP_S} s in turns with ours; median of {options.rounds} rounds."
         ),
-        model=identity(open_elsa.load(options.model or None)),
-        versions=versions(),
-        made_at=now(),
+        model=options.model,
         command="python benchmarks/index.py",
     )
-    return result.save(options.out)
 
 
 if __name__ == "__main__":

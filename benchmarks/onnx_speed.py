@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import saving
 
 SECONDS, RATE = 10.0, 48_000
 SENTENCE = "a dog barking far away on the left in a large room"
@@ -101,15 +102,10 @@ def measure(model: str, threads: int, rounds: int) -> Any:
 
 def save(metrics: dict[str, float], intervals: Any, options: argparse.Namespace) -> Path:
     """Write benchmark.onnx.json."""
-    import open_elsa
-    from open_elsa.evals.observe import identity
-    from open_elsa.evals.result import Result, now, versions
-
-    result = Result(
-        task="onnx",
-        suite="benchmark",
-        metrics=metrics,
-        intervals=intervals,
+    return saving.save(
+        options.out,
+        "onnx",
+        metrics,
         n=options.rounds,
         protocol=(
             f"One {SECONDS:g} s ambisonic clip at {RATE} Hz and one sentence, memory to vector, one by one, "
@@ -117,12 +113,10 @@ def save(metrics: dict[str, float], intervals: Any, options: argparse.Namespace)
             "ratios within each round. Differences: largest over all numbers of a vector; the demo's recordings, each "
             "as mono and encoded at one direction. Intervals: bootstrap."
         ),
-        model=identity(open_elsa.load(options.model or None)),
-        versions=versions(),
-        made_at=now(),
+        model=options.model,
         command="python benchmarks/onnx_speed.py",
+        intervals=intervals,
     )
-    return result.save(options.out)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import saving
 
 WHAT, WHERE = 320, 192
 FILTER = {"azimuth_deg": (60.0, 120.0), "distance_m": (None, 4.0)}
@@ -52,7 +53,7 @@ def main() -> None:
             for name, value in found.items():
                 print(f"{size:9d}  {name:28s} {value:12.4g}", flush=True)
     if options.out:
-        print(save(metrics, model, options))
+        print(save(metrics, options))
 
 
 def measure(place: Path, size: int, model: Any, options: argparse.Namespace, *, texts: bool) -> dict[str, float]:
@@ -166,16 +167,12 @@ def timed(ask: Callable[[Any], Any], questions: Any) -> list[float]:
     return list(once())
 
 
-def save(metrics: dict[str, float], model: Any, options: argparse.Namespace) -> Path:
+def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
     """Write benchmark.search.json."""
-    from open_elsa.evals.observe import identity
-    from open_elsa.evals.result import Result, now, versions
-
-    result = Result(
-        task="search",
-        suite="benchmark",
-        metrics=metrics,
-        intervals={},
+    return saving.save(
+        options.out,
+        "search",
+        metrics,
         n=options.queries,
         protocol=(
             f"Index.search for ten windows, warm: each of {options.queries} queries was asked before it was timed; "
@@ -183,12 +180,9 @@ def save(metrics: dict[str, float], model: Any, options: argparse.Namespace) -> 
             "about one window in thirteen. Recall of the ten against all products. Drawn vectors, seed "
             f"{options.seed}. Text: from a sentence not seen before to hits, with that filter."
         ),
-        model=identity(model),
-        versions=versions(),
-        made_at=now(),
+        model=options.model,
         command="python benchmarks/search.py",
     )
-    return result.save(options.out)
 
 
 if __name__ == "__main__":

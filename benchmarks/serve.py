@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import saving
 
 PLACES = ("on the left", "on the right", "ahead", "behind me", "above", "far away", "close by", "in a large hall")
 WHATS = ("a dog barking", "rain", "speech", "an engine", "a bird singing", "applause", "a bell", "footsteps", "music")
@@ -125,15 +126,10 @@ async def ask(url: str, users: int, seconds: float) -> tuple[list[float], int, f
 
 def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
     """Write benchmark.serve.json."""
-    import open_elsa
-    from open_elsa.evals.observe import identity
-    from open_elsa.evals.result import Result, now, versions
-
-    result = Result(
-        task="serve",
-        suite="benchmark",
-        metrics=metrics,
-        intervals={},
+    return saving.save(
+        options.out,
+        "serve",
+        metrics,
         n=int(metrics["load_requests"]),
         protocol=(
             f"POST /search with a sentence, k = 10, against `elsa serve` in a process of its own on the same machine "
@@ -141,12 +137,9 @@ def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
             f"{options.alone_seconds:g} s, then {options.users} for {options.seconds:g} s, each waiting for its answer "
             f"before it asks again; {metrics['windows']:.0f} windows. An error is any answer but 200 with ten hits."
         ),
-        model=identity(open_elsa.load(options.model or None)),
-        versions=versions(),
-        made_at=now(),
+        model=options.model,
         command=f"python benchmarks/serve.py --users {options.users} --seconds {options.seconds:g}",
     )
-    return result.save(options.out)
 
 
 if __name__ == "__main__":

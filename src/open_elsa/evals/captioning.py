@@ -187,7 +187,7 @@ def _score_what(
 
 
 def _names(embedder: using.Embedder, vectors: NDArray[np.float32]) -> list[str]:
-    prompts = embedder.embed_text([describe.TEMPLATE.replace("{}", name) for name in SOUND_NAMES])
+    prompts = describe.prompts_of(embedder, SOUND_NAMES)
     return [SOUND_NAMES[k] for k in np.argmax(vectors @ prompts.T, axis=1)]
 
 

@@ -17,6 +17,8 @@ from open_elsa.scenes.scene_files import write_bytes, write_whole
 from open_elsa.scenes.store import Store, cache_folder
 
 Place = str | Path
+#: The file in a folder by which `alone` keeps processes apart.
+LOCK = ".lock"
 
 
 def is_url(place: Place) -> bool:
@@ -92,7 +94,7 @@ def fetched_bank(url: str, manifest: str) -> Path:
     folder = cache_folder() / f"bank-{hashlib.sha256(url.encode() + about).hexdigest()[:24]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with alone(folder):
             if not (folder / manifest).is_file():
                 for name in store.list("responses-*"):
                     if not (folder / name).is_file():
@@ -104,10 +106,10 @@ def fetched_bank(url: str, manifest: str) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process of this machine at a time go on."""
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Let one process of this machine at a time go on; without `wait`, raise BlockingIOError where another is at it."""
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield  # closing the file, or the end of the process, gives the lock back
 
 

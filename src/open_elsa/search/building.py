@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from open_elsa.errors import DataError
-from open_elsa.scenes.places import Place, is_url
-from open_elsa.search.files import Problem, Work
+from open_elsa.scenes.places import LOCK, Place, alone, is_url
+from open_elsa.search.files import Problem, Work, listing
 from open_elsa.search.listening import Progress, collect
-from open_elsa.search.window_table import TABLE, NoIndexError, Origin, WindowTable
+from open_elsa.search.window_table import DEFAULT_NAME, TABLE, NoIndexError, Origin, WindowTable
 from open_elsa.using.embedder import Embedder
-
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,27 @@ class BuildReport:
     problems: tuple[Problem, ...] = ()
 
 
-def brought_up(
+def update(
+    folder: str | Path,
+    embedder: Embedder,
+    *,
+    out: Place | None = None,
+    progress: Progress | None = None,
+    convention: str = "auto",
+    workers: int = 0,
+    force: bool = False,
+    options: Mapping[str, str] | None = None,
+) -> tuple[WindowTable, BuildReport]:
+    """Index every sound below a folder, or bring an index up to date with it: `Index.build`, without opening it."""
+    root = Path(folder)
+    place = out if out is not None else root / DEFAULT_NAME
+    sounds, problems = listing(root, None if is_url(place) else Path(place))
+    with _by_one(place):
+        table = _table_for(root, place, embedder, convention, force, options)
+        return table, _brought_up(table, root, embedder, sounds, problems, progress, workers)
+
+
+def _brought_up(
     table: WindowTable,
     root: Path,
     embedder: Embedder,
@@ -64,21 +81,21 @@ def brought_up(
 
 
 @contextmanager
-def alone(place: Place) -> Iterator[None]:
+def _by_one(place: Place) -> Iterator[None]:
     """Let one process at a time change an index of this machine; raises DataError where another is at it."""
     if is_url(place) or (_is_taken(Path(place)) and not is_index(Path(place))):
         yield  # whoever comes next says what is wrong with the place
         return
     Path(place).mkdir(parents=True, exist_ok=True)
-    with (Path(place) / _LOCK).open("w") as lock:  # closing it, or the end of the process, gives it back
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(alone(Path(place), wait=False))
         except BlockingIOError:
             raise DataError(f"{place}: another process is indexing into it; wait until it is done") from None
         yield
 
 
-def table_for(
+def _table_for(
     root: Path, place: Place, embedder: Embedder, convention: str, force: bool, options: Mapping[str, str] | None
 ) -> WindowTable:
     """The table there, or a new one; raises DataError where it can't be gone on with."""
@@ -119,4 +136,4 @@ def is_index(folder: Path) -> bool:
 
 def _is_taken(folder: Path) -> bool:
     """Whether something else than an index is there."""
-    return folder.exists() and not (folder.is_dir() and all(p.name == _LOCK for p in folder.iterdir()))
+    return folder.exists() and not (folder.is_dir() and all(p.name == LOCK for p in folder.iterdir()))

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, DataError
 from open_elsa.scenes.places import Place, is_url
-from open_elsa.search.building import BuildReport, alone, brought_up, is_index, other_weights, table_for
-from open_elsa.search.files import listing
+from open_elsa.search.building import BuildReport, is_index, other_weights, update
 from open_elsa.search.listening import Progress, known_tags
 from open_elsa.search.nearest import InMemory, Limits, OnDisk, Range, Ranking, Row
 from open_elsa.search.queries import About, View, query_vector
@@ -71,8 +70,9 @@ class Index:
         self.report = BuildReport()
         self._table = table
         self._count = len(table)
-        self._memory = None if table.large else InMemory.read(table)
-        self._disk = OnDisk(table) if table.large else None
+        large = table.large
+        self._memory = None if large else InMemory.read(table)
+        self._disk = OnDisk(table) if large else None
         self._rows = None if self._memory is None else self._memory.rows
 
     def __len__(self) -> int:
@@ -91,6 +91,8 @@ class Index:
     @property
     def vectors(self) -> NDArray[np.float32]:
         """Every vector (n, d), in the order of `rows`; of a large collection read anew, two kilobytes a window."""
+        if self._memory is not None:
+            return self._memory.vectors
         return self.vectors_of(np.arange(len(self)))
 
     def vectors_of(self, places: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -137,12 +139,16 @@ class Index:
         are listed in `report.problems`. Raises DataError for a folder that cannot be listed or holds no sound, and for
         an index of other weights unless force=True, which makes it anew.
         """
-        root = Path(folder)
-        place = out if out is not None else root / DEFAULT_NAME
-        sounds, problems = listing(root, None if is_url(place) else Path(place))
-        with alone(place):
-            table = table_for(root, place, embedder, convention, force, options)
-            report = brought_up(table, root, embedder, sounds, problems, progress, workers)
+        table, report = update(
+            folder,
+            embedder,
+            out=out,
+            progress=progress,
+            convention=convention,
+            workers=workers,
+            force=force,
+            options=options,
+        )
         index = cls(table, embedder)
         index.report = report
         return index

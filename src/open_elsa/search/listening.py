@@ -12,7 +12,7 @@ import numpy as np
 from open_elsa.errors import AudioError, DataError, ElsaError
 from open_elsa.search.files import Problem, Stamp, make_stamp
 from open_elsa.search.window_table import WindowTable
-from open_elsa.using.describe import TEMPLATE
+from open_elsa.using.describe import prompts_of
 from open_elsa.using.embedder import Embedder, WindowAnalysis
 from open_elsa.using.sound_names import SOUND_NAMES
 
@@ -28,7 +28,7 @@ class Tagger:
     """Names of what is heard, from the model's vectors, as `describe` finds them."""
 
     def __init__(self, embedder: Embedder) -> None:
-        self._prompts = embedder.embed_text([TEMPLATE.replace("{}", name) for name in SOUND_NAMES])
+        self._prompts = prompts_of(embedder, SOUND_NAMES)
 
     def tags(self, windows: list[WindowAnalysis]) -> list[list[str]]:
         """The most likely names of each window, the likeliest first; none of silence."""

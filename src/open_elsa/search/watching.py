@@ -10,9 +10,8 @@ from watchfiles import Change
 from watchfiles import watch as changes
 
 from open_elsa.scenes.places import Place, is_url
-from open_elsa.search.building import BuildReport
+from open_elsa.search.building import BuildReport, update
 from open_elsa.search.files import NoSoundError
-from open_elsa.search.index import Index
 from open_elsa.search.listening import Progress
 from open_elsa.search.window_table import DEFAULT_NAME
 from open_elsa.sound.files import SUFFIXES
@@ -57,12 +56,12 @@ def watch(
         yield_on_timeout=True,
     )
     try:
-        yield Index.build(root, embedder, out=place, convention=convention, progress=progress).report
+        yield update(root, embedder, out=place, convention=convention, progress=progress)[1]
         for tick, news in enumerate(seen):
             if tick and not news:
                 continue  # the first tick is looked at in any case: it is the watcher that begins only after the build
             try:
-                report = Index.build(root, embedder, out=place, convention=convention, progress=progress).report
+                _, report = update(root, embedder, out=place, convention=convention, progress=progress)
             except NoSoundError:
                 continue
             if report.added or report.changed or report.moved or report.removed or report.problems:

@@ -1,6 +1,6 @@
 """The windows of an index as one LanceDB table, in a folder of this machine or in an object store.
 
-Every change is one commit of LanceDB: a build that is killed leaves the table as it was before or after a change. What
+Every step of a build is one commit of LanceDB: one that is killed leaves the table as before or after a step. What
 all windows have in common (weights, convention, root) stands in the table's own metadata, so that it can't be lost.
 """
 
@@ -104,13 +104,13 @@ class WindowTable:
                 if "was not found" not in str(error):
                     raise
                 raise NoIndexError(f"{place} holds no index; make one with: elsa index FOLDER") from error
-            about = (table.schema.metadata or {}).get(_KEY)
-        version = None if about is None else json.loads(about).pop("format_version", None)
-        if about is None or version != FORMAT_VERSION:
+            about = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+        version = about.pop("format_version", None)
+        if version != FORMAT_VERSION:
             raise DataError(
                 f"{place}: index format {version}, this version reads {FORMAT_VERSION}; build anew with --force"
             )
-        return cls(place, table, Origin(**{k: v for k, v in json.loads(about).items() if k != "format_version"}))
+        return cls(place, table, Origin(**about))
 
     @classmethod
     def create(cls, place: Place, origin: Origin, options: Mapping[str, str] | None = None) -> WindowTable:
@@ -137,15 +137,15 @@ class WindowTable:
 
     def vectors(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """The vectors (n, d) of rows, in the order asked for; few at once, for all of them see `scan`."""
-        with _told(self.place, "cannot be read"):
-            found = self._table.take_row_ids([int(i) for i in ids]).select(["vector"]).with_row_id().to_arrow()
-        order = {int(i): k for k, i in enumerate(found["_rowid"].to_pylist())}
-        return _matrix(found["vector"], self.origin.dim)[[order[int(i)] for i in ids]]
+        return _matrix(self._taken(ids, ["vector"])["vector"], self.origin.dim)
 
     def described(self, ids: Sequence[int] | NDArray[np.integer]) -> pa.Table:
         """Rows without their vectors, in the order asked for."""
+        return self._taken(ids, _DESCRIBING)
+
+    def _taken(self, ids: Sequence[int] | NDArray[np.integer], names: Sequence[str]) -> pa.Table:
         with _told(self.place, "cannot be read"):
-            found = self._table.take_row_ids([int(i) for i in ids]).select(_DESCRIBING).with_row_id().to_arrow()
+            found = self._table.take_row_ids([int(i) for i in ids]).select(list(names)).with_row_id().to_arrow()
         place = {i: k for k, i in enumerate(found["_rowid"].to_pylist())}
         return found.take(pa.array([place[int(i)] for i in ids], pa.int64()))
 
@@ -206,9 +206,9 @@ class WindowTable:
     def append(self, rows: pa.Table) -> None:
         """Add rows in one commit; of the columns of `schema_of` those of the steps may be missing."""
         for name in PLACE:
-            steps = pa.array(steps_of(name, rows[name].to_numpy(zero_copy_only=False)), pa.int16(), from_pandas=True)
             if step_column(name) not in rows.column_names:
-                rows = rows.append_column(step_column(name), steps)
+                steps = steps_of(name, rows[name].to_numpy(zero_copy_only=False))
+                rows = rows.append_column(step_column(name), pa.array(steps, pa.int16(), from_pandas=True))
         with _told(self.place, "cannot be written"):
             self._table.add(rows.select(schema_of(self.origin.dim).names))
 

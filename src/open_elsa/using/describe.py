@@ -17,7 +17,7 @@ from open_elsa.scenes import attributes, captions
 from open_elsa.scenes.scene import SpatialWords
 from open_elsa.using import captioner
 from open_elsa.using.captioner import Captioner
-from open_elsa.using.embedder import Analysis, Embedder, Location, rank
+from open_elsa.using.embedder import Analysis, Embedder, Location, Vectors, rank
 from open_elsa.using.pieces import Audios
 from open_elsa.using.sound_names import SOUND_NAMES
 
@@ -66,7 +66,7 @@ def describe(
         raise DataError("describe needs at least one name and one tag")
     writer, note = _captioner(embedder) if names is None else (None, None)
     analyses = embedder.analyse(sounds, convention=convention)
-    prompts = embedder.embed_text([TEMPLATE.replace("{}", name) for name in listed])
+    prompts = prompts_of(embedder, listed)
     written = captions_of(writer, analyses)
     found = []
     for analysis, caption in zip(analyses, written, strict=True):
@@ -88,6 +88,11 @@ def describe(
             )
         )
     return found
+
+
+def prompts_of(embedder: Embedder, names: Sequence[str]) -> Vectors:
+    """The vectors (m, d) that names of sounds are known by."""
+    return embedder.embed_text([TEMPLATE.replace("{}", name) for name in names])
 
 
 def captions_of(writer: Captioner | None, analyses: Sequence[Analysis]) -> list[str | None]:

@@ -20,9 +20,9 @@ from open_elsa.using.pieces import AudioLike, Piece
 OnError = Callable[[int, ElsaError], None]
 #: What reading yields: a window of sound i, or how many it had, or why it cannot be used.
 Event: TypeAlias = "tuple[int, Piece | int | ElsaError]"
-_PATIENCE_S = 10.0  # for threads that read when they are no longer wanted
 Cut = Callable[[AudioLike], Iterator[Piece]]
 Encode = Callable[[Sequence[Piece]], list[WindowAnalysis]]
+_PATIENCE_S = 10.0  # for threads that read when they are no longer wanted
 
 
 def stream(
@@ -83,16 +83,15 @@ def _gathered(
 ) -> Iterator[tuple[int, list[WindowAnalysis]]]:
     waiting = _Waiting()
 
-    def settle(least: int) -> None:
-        for batch, analysed in compute.done(least):
+    def settle(most: int) -> None:
+        for batch, analysed in compute.done(most):
             for (i, k, _), window in zip(batch, analysed, strict=True):
                 if i not in waiting.refused:
                     waiting.found[i][k] = window
 
     def flush(lengths: Iterable[int]) -> None:
         for length in list(lengths):
-            batch = waiting.buckets.pop(length)
-            compute.start(batch)
+            compute.start(waiting.buckets.pop(length))
         settle(compute.spare)
 
     for i, event in events:

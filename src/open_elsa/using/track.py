@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from open_elsa.errors import DataError
 from open_elsa.sound import audio, foa
 from open_elsa.sound.audio import Sound
-from open_elsa.using.describe import TEMPLATE, Description, describe
+from open_elsa.using.describe import Description, describe, prompts_of
 from open_elsa.using.embedder import Embedder, Location, WindowAnalysis
 from open_elsa.using.pieces import AudioLike
 from open_elsa.using.sound_names import SOUND_NAMES
@@ -108,7 +108,7 @@ def describe_track(
         raise DataError(f"the hop of a track must be above 0 and at most its window of {window_s:g} s, got {hop_s}")
     (whole,) = describe(sound, embedder, names=names, tags=tags, convention=convention)
     listed = SOUND_NAMES if names is None else tuple(names)
-    prompts = embedder.embed_text([TEMPLATE.replace("{}", name) for name in listed])
+    prompts = prompts_of(embedder, listed)
     cut = _Cut(sound, window_s, hop_s, convention)
     points: dict[int, Point] = {}
     with warnings.catch_warnings():
