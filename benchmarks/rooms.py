@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import saving
 
+from open_elsa.evals.metrics import Interval, bootstrap_interval
 from open_elsa.scenes import room_physics, rooms
 from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.render import render
@@ -32,10 +33,9 @@ from open_elsa.scenes.scene import Room, SourcePosition
 from open_elsa.sound import audio
 from open_elsa.sound.acoustics import OCTAVE_BANDS_HZ, measure
 
-if TYPE_CHECKING:
-    from open_elsa.evals.metrics import Interval
-
 RATE, SECONDS = 48_000, 10.0
+#: Rooms a process takes at a time, and rounds in which two processes are set against one.
+PARCEL, PAIR_ROUNDS = 20, 15
 Pair = tuple[Room, SourcePosition]
 
 
@@ -52,19 +52,18 @@ def main() -> None:
     keep_memory()
     pairs = draw(options.rooms, options.seed)
     metrics = one_core(pairs, options.rounds) | torch_batches(pairs)
-    metrics |= hours(pairs, options.clips) | two_processes(options.rooms, options.seed)
-    ratios = against(pairs[: options.alternatives])
-    intervals: dict[str, Interval] = {}
+    metrics |= hours(pairs, options.clips)
+    shared, ratios = two_processes(options.rooms, options.seed), against(pairs[: options.alternatives])
+    metrics["two_process_ratio"] = statistics.median(shared)
+    intervals = {"two_process_ratio": bootstrap_interval(shared, lambda x: float(np.median(x)))}
     if ratios:
-        from open_elsa.evals.metrics import bootstrap_interval
-
         metrics["pyroomacoustics_ratio"] = statistics.median(ratios)
         metrics["pyroomacoustics_ratio_least"] = min(ratios)
         intervals["pyroomacoustics_ratio"] = bootstrap_interval(ratios, lambda x: float(np.median(x)))
     for name, value in metrics.items():
         print(f"{name:32s} {value:12.4g}")
     if options.out:
-        print(save(metrics, intervals, options))
+        print(record(metrics, intervals, options))
 
 
 def draw(count: int, seed: int) -> list[Pair]:
@@ -132,17 +131,23 @@ def rate_of(job: tuple[int, int]) -> None:
         rooms.simulate(*pair, np.random.default_rng(i), RATE)
 
 
-def two_processes(count: int, seed: int) -> dict[str, float]:
-    """Rate of two processes against that of one on the same work, by the clock, in new processes that are warm."""
+def two_processes(count: int, seed: int) -> list[float]:
+    """Rates of two processes against those of one, by the clock and round by round: the same work, processes warm."""
     context = multiprocessing.get_context("spawn")
-    elapsed = []
-    for workers in (1, 2):
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=keep_memory) as pool:
-            list(pool.map(rate_of, [(2, seed)] * 2 * workers))
-            start = time.perf_counter()
-            list(pool.map(rate_of, [(count // 2, seed), (count // 2, seed + 1)]))
-            elapsed.append(time.perf_counter() - start)
-    return {"two_process_ratio": elapsed[0] / elapsed[1]}
+    parcels = [(PARCEL, seed + i) for i in range(-(-count // PARCEL))]
+
+    def elapsed(pool: ProcessPoolExecutor) -> float:
+        start = time.perf_counter()
+        list(pool.map(rate_of, parcels))
+        return time.perf_counter() - start
+
+    with (
+        ProcessPoolExecutor(1, mp_context=context, initializer=keep_memory) as one,
+        ProcessPoolExecutor(2, mp_context=context, initializer=keep_memory) as two,
+    ):
+        for pool in (one, two):
+            elapsed(pool)
+        return [elapsed(one) / elapsed(two) for _ in range(PAIR_ROUNDS)]
 
 
 def hours(pairs: list[Pair], clips: int) -> dict[str, float]:
@@ -212,14 +217,12 @@ def pyroomacoustics_response(room: Room, position: SourcePosition) -> np.ndarray
     return np.stack([h[:shortest] for h in heard])
 
 
-def save(metrics: dict[str, float], intervals: dict[str, Interval], options: argparse.Namespace) -> Path:
+def record(metrics: dict[str, float], intervals: dict[str, Interval], options: argparse.Namespace) -> Path:
     """Write benchmark.rooms.json."""
-    from open_elsa.evals.result import Result, now, versions
-
-    result = Result(
-        task="rooms",
-        suite="benchmark",
-        metrics=metrics,
+    return saving.save(
+        options.out,
+        "rooms",
+        metrics,
         intervals=intervals,
         n=options.rooms,
         protocol=(
@@ -228,14 +231,16 @@ def save(metrics: dict[str, float], intervals: dict[str, Interval], options: arg
             f"{options.rounds} rounds, memory kept as in the workers of a bank. pyroomacoustics: images to order 3, "
             "ray tracing as long as our response, the same octaves, four microphones; the ratio is the median over "
             f"{options.alternatives} rooms, each simulated by both one after the other. Two processes: by the clock, "
-            f"same work as one. Hours: {SECONDS:g} s mono FLAC clips decoded, simulated without measuring, convolved; "
-            f"with 16-bit FLAC of four channels written. Measured on {os.cpu_count()} cores."
+            f"the same parcels of {PARCEL} rooms as one, median of {PAIR_ROUNDS} rounds in turns. Hours: {SECONDS:g} s "
+            "mono FLAC clips decoded, simulated without measuring, convolved; with 16-bit FLAC of four channels "
+            "written."
         ),
-        versions=versions(),
-        made_at=now(),
-        command="python benchmarks/rooms.py",
+        model=None,
+        command=(
+            f"python benchmarks/rooms.py --rooms {options.rooms} --rounds {options.rounds} "
+            f"--alternatives {options.alternatives} --clips {options.clips} --seed {options.seed}"
+        ),
     )
-    return result.save(options.out)
 
 
 if __name__ == "__main__":

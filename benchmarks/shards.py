@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import saving
 from rooms import RATE, SECONDS, draw, hours, write_clips
 
 from open_elsa.scenes.bank import make_bank
@@ -60,7 +60,7 @@ def main() -> None:
     for name, value in metrics.items():
         print(f"{name:32s} {value:12.4g}")
     if options.out:
-        print(save(metrics, options))
+        print(record(metrics, options))
 
 
 def make_set(folder: Path, options: argparse.Namespace) -> SceneSet:
@@ -185,31 +185,26 @@ def intensity(spectrum: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray(flow / np.linalg.norm(flow))
 
 
-def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
+def record(metrics: dict[str, float], options: argparse.Namespace) -> Path:
     """Write benchmark.shards.json."""
-    from open_elsa.evals.result import Result, now, versions
-
-    result = Result(
-        task="shards",
-        suite="benchmark",
-        metrics=metrics,
+    return saving.save(
+        options.out,
+        "shards",
+        metrics,
         n=options.scenes,
         protocol=(
             f"{options.scenes} scenes of one still source, {SECONDS:g} s at {RATE} Hz, in {options.rooms} rooms as "
             f"drawn for training (seed {options.seed}). Rates of one core: processor time of one thread, the quickest "
             f"of {options.rounds} rounds, memory kept as in the workers of an export. Two processes: by the clock, "
             f"same shards as one. Opus: medians over {options.lossy} scenes; signal to error between 100 Hz and "
-            "12 kHz, in W and in Y, Z, X together; direction: angle between the mean active intensity before and "
-            f"after. Measured on {os.cpu_count()} cores."
+            "12 kHz, in W and in Y, Z, X together; direction: angle between the mean active intensity before and after."
         ),
-        versions=versions(),
-        made_at=now(),
+        model=None,
         command=(
             f"python benchmarks/shards.py --scenes {options.scenes} --rooms {options.rooms} --clips {options.clips} "
             f"--rounds {options.rounds} --lossy {options.lossy} --seed {options.seed}"
         ),
     )
-    return result.save(options.out)
 
 
 if __name__ == "__main__":
