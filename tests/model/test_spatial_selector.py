@@ -62,6 +62,57 @@ def test_pieces_of_the_transform_make_the_whole(intensity: MelIntensity, samples
     torch.testing.assert_close(features[3:6], cross.imag @ intensity.bank / energy, atol=1e-4, rtol=0)
 
 
+@pytest.fixture(scope="module")
+def balancing() -> MelIntensity:
+    spatial = elsa_small().spatial
+    assert spatial.balance_db > 0
+    return MelIntensity(RATE, spatial.mel_bands, spatial.min_hz, spatial.max_hz, spatial.balance_db)
+
+
+def uneven_array(sound: Tensor, low_db: float, high_db: float) -> Tensor:
+    """X, Y and Z weaker or stronger than they should be: low_db below 1 kHz, high_db above."""
+    hz = torch.fft.rfftfreq(sound.shape[1], 1 / RATE)
+    gain = torch.where(hz < 1000, 10 ** (low_db / 20), 10 ** (high_db / 20))
+    velocity = torch.fft.irfft(torch.fft.rfft(sound[1:]) * gain, sound.shape[1])
+    return torch.cat([sound[:1], velocity])
+
+
+def test_an_array_whose_velocity_is_uneven_hears_the_same(intensity: MelIntensity, balancing: MelIntensity) -> None:
+    reverberant = plane_wave(40, 10, 2.0)
+    reverberant[:, RATE // 4 :] *= torch.exp(-torch.arange(1.75 * RATE) / (0.1 * RATE))
+    tail = 0.05 * torch.randn(4, 2 * RATE, generator=torch.Generator().manual_seed(3))
+    tail[1:] *= 3**-0.5
+    ideal = reverberant + tail
+    uneven = uneven_array(ideal, -9.0, 5.0)
+    away = [band for band in range(64) if not 15 <= band <= 21]  # around 1 kHz a band has both gains
+    wanted, heard = (balancing(x[None]).bands[0][..., away] for x in (ideal, uneven))
+    assert float((intensity(uneven[None]).bands[0][..., away] - wanted).abs().mean()) > 0.05
+    inside = slice(3, -3)  # what the filter smears beyond one end comes in at the other
+    torch.testing.assert_close(heard[:, inside], wanted[:, inside], atol=0.06, rtol=0)
+    bins = [balancing(x[None]).bins[0][:, 60:] for x in (ideal, uneven)]  # from 2 kHz
+    torch.testing.assert_close(bins[1], bins[0], atol=0.02, rtol=0.02)
+
+
+def test_what_a_room_does_to_an_ideal_array_stays_almost_as_it_is(
+    intensity: MelIntensity, balancing: MelIntensity
+) -> None:
+    sound = plane_wave(40, 10) + 0.5 * plane_wave(-100).roll(900, 1)
+    plain, evened = intensity(sound[None]).bands[0], balancing(sound[None]).bands[0]
+    assert float((plain - evened)[:3].abs().mean()) < 0.03
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-4, 1e3])
+def test_velocity_is_brought_to_its_level_by_so_much_at_most(balancing: MelIntensity, scale: float) -> None:
+    sound = plane_wave(40, 10)
+    sound[1:] *= scale
+    bands, bins = balancing(sound[None])
+    assert torch.isfinite(bands).all()
+    assert torch.isfinite(bins).all()
+    most = 10 ** (balancing.balance_db / 10)
+    wanted = scale**2 * most if scale < 1 else scale**2 / most
+    torch.testing.assert_close(bins[0, 7] / bins[0, 6], torch.full((256,), wanted), rtol=0.02, atol=1e-9)
+
+
 def test_level_does_not_matter(intensity: MelIntensity) -> None:
     sound = plane_wave(40, 10) + 0.3 * plane_wave(-100).roll(500, 1)
     quiet, loud = intensity(0.003 * sound[None]), intensity(sound[None])

@@ -201,4 +201,4 @@ def intensity_of(config: ElsaConfig) -> MelIntensity:
     """The fixed transform that it listens through."""
     spatial = config.spatial
     make = _INTENSITY.get(spatial.kind, MelIntensity)
-    return make(config.sample_rate, spatial.mel_bands, spatial.min_hz, spatial.max_hz)
+    return make(config.sample_rate, spatial.mel_bands, spatial.min_hz, spatial.max_hz, spatial.balance_db)

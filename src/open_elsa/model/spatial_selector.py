@@ -42,6 +42,7 @@ class MelIntensity(nn.Module):
     source), reactive x y z, both divided by the band's energy (a plane wave gives a unit vector, a diffuse field about
     zero), the log energy of W minus the clip's mean (level-free), and the log ratio of velocity to pressure energy.
     Numerators and energies are summed in the band before the division, so loud bins count most (simulation.md 5).
+    With balance_db, velocity is first brought to the level of pressure in each band (`velocity_gain`), in the bins too.
     `bins` (b, 8, COMB_BINS): active and reactive intensity x y z and the energies of pressure and velocity, each summed
     over the sound and divided by the mean energy of pressure in a bin.
     """
@@ -49,8 +50,9 @@ class MelIntensity(nn.Module):
     window: Tensor
     bank: Tensor
 
-    def __init__(self, sample_rate: int, bands: int, min_hz: float, max_hz: float) -> None:
+    def __init__(self, sample_rate: int, bands: int, min_hz: float, max_hz: float, balance_db: float = 0.0) -> None:
         super().__init__()
+        self.balance_db = balance_db
         self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
         bank, stop = _mel_bank(sample_rate, bands, min_hz, max_hz)
         self.stop = stop
@@ -71,6 +73,10 @@ class MelIntensity(nn.Module):
         order = [2, 0, 1, 5, 3, 4, 6, 7]  # x y z of ACN's Y, Z, X
         sums = torch.cat([bands for bands, _ in parts], 1)[order]
         bins = torch.stack([bins for _, bins in parts]).sum(0)[order]
+        if self.balance_db:
+            gain = velocity_gain(sums[6], sums[7], self.balance_db)
+            sums = balanced(sums, gain)
+            bins = balanced(bins[:, None], gain_of_bins(gain, self.bank))[:, 0]
         active, reactive, pressure, velocity = sums[:3], sums[3:6], sums[6], sums[7]
         energy = 0.5 * (pressure + velocity) + _EPS * (1 + pressure.amax())
         level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)  # 60 dB: digital silence is no news
@@ -89,6 +95,32 @@ class MelIntensity(nn.Module):
         power[1].add_(power[2]).add_(power[3])  # of W, of the velocity
         parts = torch.cat([active, reactive, power[:2]])
         return band_sums(parts, self.bank, self.spans), parts[..., COMB].sum(1)
+
+
+def velocity_gain(
+    pressure: Float[Tensor, "... t m"], velocity: Float[Tensor, "... t m"], most_db: float
+) -> Float[Tensor, "... 1 m"]:
+    """What the energy of velocity lacks of that of pressure in each band over the whole sound, as a factor.
+
+    Both are equal in a plane wave and in a diffuse field alike (SN3D), hence in any room away from source and walls. A
+    microphone array's X, Y and Z rarely are as strong as that at all frequencies: a small array loses them in the bass,
+    capsules that stand apart lose W in the treble. Left as it is, that looks like reverberation. At most most_db.
+    """
+    most = 10.0 ** (most_db / 10.0)
+    whole, moved = pressure.sum(-2, keepdim=True), velocity.sum(-2, keepdim=True)
+    return (whole / (moved + 1e-6 * whole + 1e-12)).clamp(1.0 / most, most)
+
+
+def gain_of_bins(gain: Float[Tensor, "... 1 m"], bank: Float[Tensor, "bins m"]) -> Float[Tensor, "... 1 k"]:
+    """A gain of bands as one of the single bins of `COMB`, geometric means by the bands' triangles."""
+    shares = bank[COMB] / bank[COMB].sum(1, keepdim=True).clamp_min(1e-9)
+    return (gain.log() @ shares.T).exp()
+
+
+def balanced(sums: Float[Tensor, "... 8 t m"], gain: Float[Tensor, "... 1 m"]) -> Float[Tensor, "... 8 t m"]:
+    """Active and reactive intensity, pressure and velocity energy, as if velocity had been stronger by `gain`."""
+    factors = [gain.sqrt()] * 6 + [torch.ones_like(gain), gain]
+    return sums * torch.stack(factors, -3)
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:
