@@ -72,7 +72,7 @@ def tiny(config: TrainConfig) -> TrainConfig:
         semantic=config.model.semantic,
     )
     stages = tuple(
-        dataclasses.replace(s, steps=1, batch_size=4, balanced=False, data=dataclasses.replace(s.data, seconds=0.6))
+        dataclasses.replace(s, steps=1, batch_size=4, bank="drawn", data=dataclasses.replace(s.data, seconds=0.6))
         for s in config.stages
     )
     return dataclasses.replace(config, model=model, stages=stages, ema=0.0, bf16=False, workers=0)

@@ -60,7 +60,7 @@ def test_the_text_is_read_against_what_the_finished_model_hears() -> None:
         *_, recall, last = config.stages
         assert (recall.kind, last.kind, last.blend) == ("recall", "read", 1.0)
         # nothing that a scene was heard with changes between the two: it is heard once
-        assert (recall.data, recall.scenes, recall.balanced) == (last.data, last.scenes, last.balanced)
+        assert (recall.data, recall.scenes, recall.bank) == (last.data, last.scenes, last.bank)
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:

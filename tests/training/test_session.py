@@ -56,7 +56,7 @@ def test_a_folder_becomes_a_checkpoint(tmp_path: Path) -> None:
 
 def test_only_the_banks_that_a_stage_asks_for_are_made(tmp_path: Path) -> None:
     config = one_step_each()
-    last = dataclasses.replace(config, stages=(dataclasses.replace(config.stages[-1], balanced=True),))
+    last = dataclasses.replace(config, stages=(dataclasses.replace(config.stages[-1], bank="balanced"),))
     train_recipe(last, write_corpus(tmp_path / "sounds"), tmp_path / "out", console=Console(file=io.StringIO()))
     banks = [path.name for path in (tmp_path / "out" / "cache").iterdir() if "rooms" in path.name]
     assert len(banks) == 1 and banks[0].startswith("balanced-rooms-1x2-")

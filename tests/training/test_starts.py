@@ -44,17 +44,28 @@ def test_a_run_goes_on_from_every_weight_of_a_checkpoint(finished: Path) -> None
     assert [k for k in wanted if not torch.equal(found[k], wanted[k])] == []
 
 
+def test_a_model_goes_on_from_one_whose_velocity_stayed_as_it_came(tmp_path: Path) -> None:
+    tiny = elsa_tiny()
+    before = build(dataclasses.replace(tiny, spatial=dataclasses.replace(tiny.spatial, balance_db=0.0)))
+    folder = checkpoints.save(tmp_path / "before", before, CARD)
+    model = build(tiny)
+    starts.give_weights(model, folder, None, None)
+    wanted, found = checkpoints.own_state(checkpoints.load(folder)), checkpoints.own_state(model)
+    assert [k for k in wanted if not torch.equal(found[k], wanted[k])] == []
+
+
 def test_a_model_goes_on_from_one_that_had_no_beam_and_no_branch_for_reflections(tmp_path: Path) -> None:
     torch.manual_seed(7)
     tiny = elsa_tiny()
     before = dataclasses.replace(
         tiny,
         semantic=dataclasses.replace(tiny.semantic, beam=0.0),
-        spatial=dataclasses.replace(tiny.spatial, comb=0),
+        spatial=dataclasses.replace(tiny.spatial, comb=0, balance_db=0.0),
     )
     folder = checkpoints.save(tmp_path / "before", build(before), CARD)
     model = build(tiny).eval()
     starts.give_weights(model, folder, None, None)
+    model.front_end.intensity.balance_db = 0.0  # or it would hear otherwise
     audio = 0.1 * torch.randn(2, 4, 32000, generator=torch.Generator().manual_seed(1))
     spatial = torch.tensor([True, False])
     with torch.inference_mode():

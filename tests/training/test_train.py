@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
-from open_elsa.errors import TrainingError
+from open_elsa.errors import DataError, TrainingError
 from open_elsa.model.checkpoints import own_state
 from open_elsa.model.elsa import Elsa, build
 from open_elsa.training import losses, state, train
+from open_elsa.training.data import JoinedBanks
 from open_elsa.training.examples import TrainData
 from open_elsa.training.recipes import StageConfig, TrainConfig, elsa_tiny
 from open_elsa.training.train import Stopped
@@ -175,9 +178,34 @@ def test_the_rate_warms_up_and_falls() -> None:
     assert train._schedule(constant, 99) == 1e-3
 
 
-def test_a_balanced_stage_draws_from_the_balanced_bank(anechoic: TrainData) -> None:
-    stage = dataclasses.replace(elsa_tiny().stages[1], balanced=True)
-    with pytest.raises(TrainingError, match="balanced bank"):
-        anechoic.bank_for(stage)
-    other = dataclasses.replace(anechoic, balanced=anechoic.bank)
-    assert other.bank_for(stage) is anechoic.bank and other.bank_for(elsa_tiny().stages[1]) is anechoic.bank
+def test_a_stage_draws_from_the_bank_it_names(anechoic: TrainData) -> None:
+    align = elsa_tiny().stages[1]
+    for kind in ("balanced", "both"):
+        with pytest.raises(TrainingError, match=f"'{kind}', and a bank of them was not given"):
+            anechoic.bank_for(dataclasses.replace(align, bank=kind))
+    whole = dataclasses.replace(anechoic, balanced=anechoic.bank)
+    assert whole.bank_for(align) is anechoic.bank
+    assert whole.bank_for(dataclasses.replace(align, bank="balanced")) is anechoic.bank
+    both = whole.bank_for(dataclasses.replace(align, bank="both"))
+    assert anechoic.bank is not None and len(both) == 2 * len(anechoic.bank)
+
+
+def test_joined_banks_are_read_one_behind_the_other(anechoic: TrainData) -> None:
+    bank = anechoic.bank
+    assert bank is not None
+    joined = JoinedBanks([bank, bank])
+    n = len(bank)
+    for i in (0, n - 1, n, 2 * n - 1):
+        np.testing.assert_array_equal(joined.response(i), bank.response(i % n))
+    for name in ("azimuth_deg", "distance_m", "t30_s"):
+        assert joined.table[name].to_pylist() == 2 * bank.table[name].to_pylist()
+    rooms = joined.table["room_id"].to_pylist()
+    assert set(rooms[:n]).isdisjoint(rooms[n:]) and len(set(rooms)) == 2 * len(set(bank.table["room_id"].to_pylist()))
+
+
+def test_banks_of_several_rates_are_not_joined(anechoic: TrainData) -> None:
+    other = copy.copy(anechoic.bank)
+    assert other is not None and anechoic.bank is not None
+    other.sample_rate = 48000
+    with pytest.raises(DataError, match=r"\[32000, 48000\] cannot be read as one"):
+        JoinedBanks([anechoic.bank, other])

@@ -43,8 +43,8 @@ def base() -> TrainConfig:
         name="ablation-base",
         model=model_config.elsa_small(),
         stages=(
-            StageConfig("place", 120, 32, 2e-3, place, warmup_steps=20, balanced=True),
-            StageConfig("align", 200, 32, 1.2e-3, data, tagger_lr=0.0, warmup_steps=20, bands=0.0, balanced=True),
+            StageConfig("place", 120, 32, 2e-3, place, warmup_steps=20, bank="balanced"),
+            StageConfig("align", 200, 32, 1.2e-3, data, tagger_lr=0.0, warmup_steps=20, bands=0.0, bank="balanced"),
         ),
         rooms=4000,
         positions_per_room=2,

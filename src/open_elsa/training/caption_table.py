@@ -24,7 +24,7 @@ from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.scene import Clip, SpatialWords
 from open_elsa.scenes.scene_files import WORDS, remove_leftovers, write_text, write_whole
 from open_elsa.training.clip_store import ClipStore
-from open_elsa.training.data import DataConfig, SceneBatches
+from open_elsa.training.data import DataConfig, JoinedBanks, SceneBatches
 from open_elsa.training.examples import WORKER_ENVIRONMENT
 
 #: Scenes a file of the table: what is lost when the work is interrupted.
@@ -50,7 +50,7 @@ class _Job(NamedTuple):
     checkpoint: Path
     clips: Sequence[Clip]
     store: ClipStore
-    bank: RoomBank
+    bank: RoomBank | JoinedBanks
     data: DataConfig
     seed: int
 
@@ -60,7 +60,7 @@ def embed_scenes(
     checkpoint: Path,
     clips: Sequence[Clip],
     store: ClipStore,
-    bank: RoomBank,
+    bank: RoomBank | JoinedBanks,
     *,
     data: DataConfig,
     scenes: int,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -71,7 +72,7 @@ def truth_of(targets: Tensor) -> Truth:
     return Truth(t[:, :3], t[:, 3], t[:, 4], t[:, 5], t[:, 6], t[:, 7], t[:, 8 : 8 + BANDS], t[:, 8 + BANDS :])
 
 
-def truth_table(bank: RoomBank) -> NDArray[np.float64]:
+def truth_table(bank: RoomBank | JoinedBanks) -> NDArray[np.float64]:
     """What is true of every response of a bank: (responses, TARGET_COLUMNS)."""
     column = {name: np.asarray(bank.table[name].to_pylist(), dtype=np.float64) for name in _COLUMNS}
     xyz = foa.unit_vector(column["azimuth_deg"], column["elevation_deg"])
@@ -89,6 +90,41 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+class JoinedBanks:
+    """Several banks read as one, the responses of each behind those before; rooms of different banks stay apart.
+
+    What training reads of a `RoomBank`: table, sample_rate, manifest, len and response. Raises DataError for banks of
+    several rates.
+    """
+
+    def __init__(self, banks: Sequence[RoomBank]) -> None:
+        rates = sorted({bank.sample_rate for bank in banks})
+        if len(rates) != 1:
+            raise DataError(f"banks of the sample rates {rates} cannot be read as one; make them at the same")
+        self.banks, self.sample_rate = tuple(banks), rates[0]
+        self.table = pa.concat_tables(_with_number(bank.table, k) for k, bank in enumerate(banks))
+        self._ends = np.cumsum([len(bank) for bank in banks])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the banks were made of."""
+        return {"joined": [bank.manifest for bank in self.banks]}
+
+    def response(self, i: int) -> NDArray[np.float32]:
+        """The samples of response `i`, (4, n) float32 AmbiX."""
+        k = int(np.searchsorted(self._ends, i, side="right"))
+        return self.banks[k].response(i - (int(self._ends[k - 1]) if k else 0))
+
+
+def _with_number(table: pa.Table, number: int) -> pa.Table:
+    """A bank's table whose room ids begin with the bank's number."""
+    names = [f"{number}/{name}" for name in table["room_id"].to_pylist()]
+    return table.set_column(table.schema.get_field_index("room_id"), "room_id", pa.array(names))
+
+
 class SceneBatches(Dataset[Batch]):
     """`batches[step]` renders one rank's share of a batch, in whichever process asks.
 
@@ -101,7 +137,7 @@ class SceneBatches(Dataset[Batch]):
         config: DataConfig,
         clips: Sequence[Clip],
         store: ClipStore,
-        bank: RoomBank,
+        bank: RoomBank | JoinedBanks,
         *,
         batch_size: int,
         steps: int,
@@ -264,11 +300,11 @@ def cut_after_direct(
     return kept
 
 
-def _arrivals(bank: RoomBank) -> NDArray[np.float64]:
+def _arrivals(bank: RoomBank | JoinedBanks) -> NDArray[np.float64]:
     return np.asarray(bank.table["arrival_s"].to_pylist(), dtype=np.float64)
 
 
-def _neighbours(bank: RoomBank) -> dict[int, list[int]]:
+def _neighbours(bank: RoomBank | JoinedBanks) -> dict[int, list[int]]:
     """Of every response of a bank those of other places in the same room."""
     rooms = places_by_room(bank.table.select(["room_id"]).to_pylist())
     return {k: [other for other in places if other != k] for places in rooms.values() for k in places}

@@ -20,7 +20,7 @@ from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.scene import Clip
 from open_elsa.training import distributed
 from open_elsa.training.clip_store import ClipStore
-from open_elsa.training.data import Batch, SceneBatches
+from open_elsa.training.data import Batch, JoinedBanks, SceneBatches
 from open_elsa.training.reading import Reading, Readings, where_of
 from open_elsa.training.recipes import StageConfig, TrainConfig
 from open_elsa.training.remembered import Remembered, order, remember
@@ -47,15 +47,16 @@ class TrainData:
     bank: RoomBank | None
     balanced: RoomBank | None = None
 
-    def bank_for(self, stage: StageConfig) -> RoomBank:
-        """The bank that a stage draws from; TrainingError where it is not there."""
-        bank = self.balanced if stage.balanced else self.bank
-        if bank is None:
-            kind = "balanced bank" if stage.balanced else "bank as rooms are drawn"
+    def bank_for(self, stage: StageConfig) -> RoomBank | JoinedBanks:
+        """The bank that a stage draws from, or both as one; TrainingError where it is not there."""
+        wanted = {"drawn": [self.bank], "balanced": [self.balanced], "both": [self.bank, self.balanced]}[stage.bank]
+        there = [bank for bank in wanted if bank is not None]
+        if len(there) < len(wanted):
             raise TrainingError(
-                f"this stage trains in a {kind} and was given none; make one with balanced={stage.balanced}"
+                f"this stage trains in rooms of the kind {stage.bank!r}, and a bank of them was not given; make banks "
+                "with balanced=True for balanced ones and balanced=False for drawn ones"
             )
-        return bank
+        return there[0] if len(there) == 1 else JoinedBanks(there)
 
 
 class StageExamples:
@@ -107,9 +108,9 @@ class StageExamples:
     def _heard_in(self, index: int) -> int:
         """The number of the stage whose scenes these are: neither recalling nor reading changes what is heard."""
         stage = self.config.stages[index]
-        asked = (stage.data, stage.balanced, stage.scenes)
+        asked = (stage.data, stage.bank, stage.scenes)
         for earlier in reversed(self.config.stages[:index]):
-            if earlier.kind not in ("recall", "read") or (earlier.data, earlier.balanced, earlier.scenes) != asked:
+            if earlier.kind not in ("recall", "read") or (earlier.data, earlier.bank, earlier.scenes) != asked:
                 break
             index -= 1
         return index

@@ -46,9 +46,10 @@ def _room_losses(stage: StageConfig, said: Tensor, true: Tensor) -> Tensor:
     every = torch.ones_like(true, dtype=torch.bool)
     if not stage.relative:
         return true.shape[1] * losses.squared(said, true, every)
-    (ratios, level), (true_ratios, true_level) = said.tensor_split([3], 1), true.tensor_split([3], 1)
-    off = losses.relative(ratios, true_ratios, every[:, :3])
-    return _RELATIVE * ratios.shape[1] * off + losses.squared(level, true_level, every[:, 3:])
+    judged, others = [0, 2], [1, 3]  # distance and T30; floor area and DRR
+    off = losses.relative(said[:, judged], true[:, judged], every[:, judged])
+    squared = losses.squared(said[:, others], true[:, others], every[:, others])
+    return len(judged) * _RELATIVE * off + len(others) * squared
 
 
 def read_losses(model: ElsaSmall, stage: StageConfig, batch: Reading, taught: MiniLMTextEncoder) -> dict[str, Tensor]:

@@ -167,7 +167,7 @@ def prepare(
     """Decode the clips and make the bank, on the first rank; the others wait and open them."""
     rate = config.model.sample_rate
     name = bank_name(config, rooms, bank_seed)
-    asked = {stage.balanced for stage in config.stages}
+    asked = {b for stage in config.stages for b in (False, True) if stage.bank != ("drawn" if b else "balanced")}
     banks = {balanced: cache / f"{'balanced-' if balanced else ''}rooms-{name}" for balanced in sorted(asked)}
     if distributed.rank() == 0:
         build_store(cache, clips, rate, progress=every(console, "decoding", 1000))

@@ -19,9 +19,10 @@ from open_elsa.model.text_roberta import RobertaEncoder
 def give_weights(model: Elsa, start: Path | None, tagger: Path | None, text: Path | None) -> None:
     """Fill a new model with the weights that are given; what none of them holds stays random.
 
-    start: a checkpoint's folder, all weights of the very same model, or of one that heard W alone and had no branch for
-    early reflections: the branch starts silent, the rest goes on. tagger: the semantic encoder's start
-    (EfficientAT's file, or a folder with CLAP's weights for HTSAT). text: a folder with RoBERTa's weights.
+    start: a checkpoint's folder, all weights of the very same model, of one whose velocity stayed as it came, or of one
+    that heard W alone and had no branch for early reflections: the branch starts silent, the rest goes on. tagger: the
+    semantic encoder's start (EfficientAT's file, or a folder with CLAP's weights for HTSAT). text: a folder with
+    RoBERTa's weights.
     Raises TrainingError for a checkpoint of another model, and for parts that the model has no use for.
     """
     if start is not None:
@@ -43,7 +44,7 @@ def give_weights(model: Elsa, start: Path | None, tagger: Path | None, text: Pat
 
 def _go_on_from(model: Elsa, start: Path) -> None:
     found = checkpoints.load(start)
-    if found.config not in (model.config, _as_it_was(model.config)):
+    if found.config not in (model.config, *_as_it_was(model.config)):
         raise TrainingError(
             f"{start} holds a model {found.config.name!r} that is not the recipe's {model.config.name!r} in every "
             f"setting; compare its config.json, or go on by the recipe that made it"
@@ -51,13 +52,15 @@ def _go_on_from(model: Elsa, start: Path) -> None:
     model.load_state_dict(checkpoints.own_state(found), strict=False)  # what a package brings is there already
 
 
-def _as_it_was(config: ElsaConfig) -> ElsaConfig:
-    """The model that elsa-small's first weights were trained for."""
-    return dataclasses.replace(
-        config,
+def _as_it_was(config: ElsaConfig) -> tuple[ElsaConfig, ElsaConfig]:
+    """The models that earlier weights of elsa-small were trained for, the latest first."""
+    unbalanced = dataclasses.replace(config, spatial=dataclasses.replace(config.spatial, balance_db=0.0))
+    first = dataclasses.replace(
+        unbalanced,
         semantic=dataclasses.replace(config.semantic, beam=0.0),
-        spatial=dataclasses.replace(config.spatial, comb=0),
+        spatial=dataclasses.replace(unbalanced.spatial, comb=0),
     )
+    return unbalanced, first
 
 
 def _quick_statistics(model: Elsa) -> None:
