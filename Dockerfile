@@ -4,8 +4,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf 
 WORKDIR /elsa
 COPY pyproject.toml requirements.lock Makefile README.md LICENSE NOTICE ./
 COPY src src
-# torch's CPU build: the default one brings gigabytes of CUDA libraries
-RUN make env PYTHON=python3 TORCH_INDEX=https://download.pytorch.org/whl/cpu && rm -rf /root/.cache
+# torch's CPU build: the default one brings gigabytes of CUDA libraries. Behind a mirror: --build-arg TORCH_INDEX=URL
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN make env PYTHON=python3 TORCH_INDEX="$TORCH_INDEX" && rm -rf /root/.cache
 ENV PATH=/elsa/.venv/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib
 RUN useradd --create-home listener
 USER listener

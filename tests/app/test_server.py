@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+import shutil
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -307,3 +309,49 @@ def test_names_of_uploads_are_only_names() -> None:
     assert upload_name("../../etc/passwd") == "passwd" and upload_name("C:\\a\\b.wav") == "b.wav"
     assert upload_name("a\0\n.wav") == "a.wav" and upload_name("") == upload_name(None) == "upload"
     assert len(upload_name("x" * 9999)) == 120
+
+
+def until(wanted: Callable[[], bool], most_s: float = 20.0) -> bool:
+    """Whether it came true: looked at often, given up after a time that no sound machine needs."""
+    end = time.monotonic() + most_s
+    while not (found := wanted()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
+
+
+def test_a_service_takes_up_what_the_index_has_become(tmp_path: Path, embedder: Embedder) -> None:
+    audio.write(tmp_path / "low.wav", foa.encode(tone(400, 2.1), 90), RATE)
+    with TestClient(
+        make_app(embedder, Index.build(tmp_path, embedder), ServeConfig(follow_s=0.02)), base_url=HERE
+    ) as c:
+        assert c.get("/health").json()["index"]["files"] == 1
+        few = len(c.get("/map").json()["points"])
+        audio.write(tmp_path / "high.wav", foa.encode(tone(4500, 2.0), -90), RATE)
+        Index.build(tmp_path, embedder)
+        assert until(lambda: c.get("/health").json()["index"]["files"] == 2)
+        hits = c.post("/search", json={"text": "a high tone", "k": 5}).json()["hits"]
+        assert [hit["file"] for hit in hits] == ["high.wav", "low.wav"]
+        assert c.get("/audio", params={"file": "high.wav"}).status_code == 200
+        assert len(c.get("/map").json()["points"]) > few
+        (tmp_path / "low.wav").unlink()
+        Index.build(tmp_path, embedder)
+        assert until(lambda: c.get("/health").json()["index"]["files"] == 1)
+        assert c.get("/audio", params={"file": "low.wav"}).status_code == 404
+
+
+def test_a_service_keeps_its_collection_where_the_index_is_gone(
+    tmp_path: Path, embedder: Embedder, caplog: pytest.LogCaptureFixture
+) -> None:
+    audio.write(tmp_path / "low.wav", foa.encode(tone(400, 2.1), 90), RATE)
+    index = Index.build(tmp_path, embedder)
+    with TestClient(make_app(embedder, index, ServeConfig(follow_s=0.02)), base_url=HERE) as c:
+        shutil.rmtree(tmp_path / "elsa-index")
+        assert until(lambda: "the collection stays as it was" in caplog.text)
+        time.sleep(0.2)
+        assert caplog.text.count("the collection stays as it was") == 1  # said once, not every time
+        assert len(c.post("/search", json={"text": "a low tone"}).json()["hits"]) == 1
+
+
+def test_following_takes_a_time_that_can_be() -> None:
+    with pytest.raises(ConfigError, match="follow_s must be 0 or more"):
+        ServeConfig(follow_s=-1.0)

@@ -45,6 +45,31 @@ def test_build_and_ask_in_words(index: Index, folder: Path) -> None:
     assert high.file == "high.wav" and high.azimuth_deg is None and not high.is_spatial
 
 
+def test_an_open_index_says_when_there_is_a_newer_one(index: Index, folder: Path, embedder: Embedder) -> None:
+    opened = Index.open(folder, embedder)
+    assert opened.newer() is None
+    (folder / "low.wav").rename(folder / "lower.wav")
+    Index.build(folder, embedder)
+    newer = opened.newer()
+    assert newer is not None and newer.newer() is None
+    assert newer.files == ["deep/middle.flac", "high.wav", "lower.wav"]
+    assert opened.files == ["deep/middle.flac", "high.wav", "low.wav"]  # it goes on showing what it showed
+    Index.build(folder, Embedder(FakeModel(), batch_size=8), force=True)
+    anew = newer.newer()
+    assert anew is not None and anew.files == newer.files
+    shutil.rmtree(folder / "elsa-index")
+    with pytest.raises(DataError, match="holds no index"):
+        anew.newer()
+
+
+def test_a_newer_index_of_other_weights_is_refused(index: Index, folder: Path, embedder: Embedder) -> None:
+    opened, other = Index.open(folder, embedder), Embedder(FakeModel(), batch_size=8)
+    other._hash = "f" * 64
+    Index.build(folder, other, force=True)
+    with pytest.raises(DataError, match="weights"):
+        opened.newer()
+
+
 def test_search_is_the_exact_product_with_the_best_window_of_each_file(index: Index, embedder: Embedder) -> None:
     query = embedder.embed_text("something")[0]
     hits = index.search(vector=query, k=50)

@@ -64,7 +64,9 @@ def make_app(embedder: Embedder, index: Index | None = None, settings: ServeConf
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(service.follow())
         yield
+        following.cancel()
         await asyncio.to_thread(service.queue.close)
 
     app = FastAPI(
@@ -219,11 +221,11 @@ def _add_search(app: FastAPI, service: Service) -> None:
     ) -> JSONResponse:
         """Find what resembles a sound; move_to: words or an azimuth in degrees, +90 left."""
         start = time.perf_counter()
-        _ = service.collection  # before the sound is decoded in vain
+        index = service.collection.index  # before the sound is decoded in vain
         question = SearchQuestion(k=k, about=about, move_to=None if move_to is None else as_typed(move_to))
         async with service.sound(request, convention) as sound:
             vector = whole(await service.analyse(sound)).embedding
-        return found(await service.nearest(vector, question, k), start)
+        return found(await service.nearest(index, vector, question, k), start)
 
 
 def _add_collection(app: FastAPI, service: Service) -> None:

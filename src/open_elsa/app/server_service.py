@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from open_elsa.search.scores import curve_for
 from open_elsa.sound.audio import Sound
 from open_elsa.using.embedder import Embedder, WindowAnalysis
 
+logger = logging.getLogger("open_elsa")
+
 #: A token that can be guessed protects nothing.
 SHORTEST_TOKEN = 16
 
@@ -36,7 +39,7 @@ class ServeConfig:
     host: the address it listens on; any but this machine's own needs a token of 16 characters or more. origins: web
     pages elsewhere that may ask. most_upload_bytes: of a request's body; most_s: of a request. most_waiting: jobs that
     wait for the model before others are refused; most_uploads: sounds received and decoded at once; decoders: processes
-    that decode.
+    that decode. follow_s: how often it looks whether the index has changed; 0: never.
     """
 
     host: str = "127.0.0.1"
@@ -47,6 +50,7 @@ class ServeConfig:
     most_waiting: int = 128
     most_uploads: int = 8
     decoders: int = 2
+    follow_s: float = 5.0
     decode: DecodeLimits = field(default_factory=DecodeLimits)
 
     def __post_init__(self) -> None:
@@ -60,6 +64,8 @@ class ServeConfig:
             )
         if min(self.most_upload_bytes, self.most_s, self.most_waiting, self.most_uploads, self.decoders) <= 0:
             raise ConfigError("the limits of the service must be positive")
+        if self.follow_s < 0:
+            raise ConfigError(f"follow_s must be 0 or more seconds, got {self.follow_s:g}")
 
     @property
     def rules(self) -> Rules:
@@ -95,6 +101,22 @@ class Service:
         """Numbers of files and windows of the collection, None where there is none."""
         found = self._collection
         return None if found is None else {"files": len(found.files), "windows": len(found.index)}
+
+    async def follow(self) -> None:
+        """Go over to what the index holds whenever that has changed; who is being answered keeps what was there."""
+        said = ""
+        while self._collection is not None and self.settings.follow_s:
+            await asyncio.sleep(self.settings.follow_s)
+            try:
+                newer = await asyncio.to_thread(_newer, self._collection)
+            except DataError as error:  # an index that is just being made anew, or by other weights
+                if str(error) != said:
+                    said = str(error)
+                    logger.warning("the collection stays as it was: %s", said)
+                continue
+            said = ""
+            if newer is not None:
+                self._collection, self._map = newer, None
 
     def public(self, text: str) -> str:
         """A message without the place of the collection on this machine."""
@@ -147,7 +169,7 @@ class Service:
             query = self._given(question.vector or [])
         if question.minus is not None and vectors is not None:
             query = without(query, vectors[-1])
-        hits = await self.nearest(query, question, question.k + more)
+        hits = await self.nearest(collection.index, query, question, question.k + more)
         if like is not None:  # a sound is what resembles it most
             hits = [hit for hit in hits if hit["file"] != like.file]
         return hits[: question.k]
@@ -162,9 +184,11 @@ class Service:
             raise DataError("the vector must have a length: send an embedding of this model")
         return np.asarray(vector / length, np.float32)
 
-    async def nearest(self, query: NDArray[np.float32], question: SearchQuestion, k: int) -> list[dict[str, Any]]:
+    async def nearest(
+        self, index: Index, query: NDArray[np.float32], question: SearchQuestion, k: int
+    ) -> list[dict[str, Any]]:
         """The k hits nearest to a vector, heard from elsewhere, compared and filtered as the question says."""
-        index, embedder, about, move_to = self.collection.index, self.embedder, question.about, question.move_to
+        embedder, about, move_to = self.embedder, question.about, question.move_to
         said = question.text is not None
 
         def search() -> list[Hit]:
@@ -178,6 +202,11 @@ class Service:
         text, minus = question.text, question.minus
         curve = curve_for(embedder.weights_sha256, about, text=text, minus=minus, move_to=move_to)
         return [_hit(hit, None if curve is None else curve.probability(hit.score)) for hit in hits]
+
+
+def _newer(collection: Collection) -> Collection | None:
+    index = collection.index.newer()
+    return None if index is None else Collection(index)
 
 
 def _hit(hit: Hit, probability: float | None) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Row:
 
 _ROOMS = "simulated rooms never trained on"
 _BENCH = "benchmark.embed"
+_INDEX, _SEARCH, _SERVE, _MAKING = (f"benchmark.{name}" for name in ("index", "search", "serve", "rooms"))
 _TRAINED = "benchmark.training_rooms"
 _MEASURED = {"MainChurch": "a church", "Vislab": "a studio, up to 90° overhead", "Lab": "a lab in five states"}
 
@@ -225,4 +226,44 @@ HEADLINE: tuple[Row, ...] = (
         "same recording, largest difference", "new processes", _BENCH, "repeat_difference", "", Bar(0.0), n="processes"
     ),
     Row("alone or in a batch of 32", "largest difference", _BENCH, "batch_difference", "", Bar(1e-5), n="batch"),
+    Row(
+        "one hour of 48 kHz ambisonics indexed, against real time",
+        "CPU, one file of an hour",
+        _INDEX,
+        "long_times_real_time",
+        "times",
+        Bar(150.0, True),
+        (("sixty files of a minute", _INDEX, "files_times_real_time"),),
+    ),
+    Row("… memory at most", "the same", _INDEX, "long_mib", "MiB", Bar(1500.0)),
+    Row("many sounds embedded, against ClapModel", "CPU, same clips", _INDEX, "times_clap", "times", Bar(4.0, True)),
+    Row(
+        "search with a filter, 95th percentile",
+        "1,000,000 drawn vectors",
+        _SEARCH,
+        "approximate_filtered_p95_ms_1000000",
+        "ms",
+        Bar(30.0),
+    ),
+    Row("… recall@10", "the same", _SEARCH, "approximate_filtered_recall_1000000", "%", Bar(0.98, True)),
+    Row("from a sentence to hits, 95th percentile", "10,000 windows", _SEARCH, "text_p95_ms_10000", "ms", Bar(60.0)),
+    Row(
+        "failed answers of the service",
+        "32 clients for 60 s",
+        _SERVE,
+        "load_errors",
+        "",
+        Bar(0.0),
+        (("answers a second", _SERVE, "load_per_second"), ("one client", _SERVE, "alone_per_second")),
+        "load_requests",
+    ),
+    Row(
+        "scenes decoded, simulated and rendered",
+        "hours an hour of one core",
+        _MAKING,
+        "hours_per_core_hour",
+        "h",
+        Bar(350.0, True),
+        (("written as FLAC (bar 200)", _MAKING, "hours_per_core_hour_flac"),),
+    ),
 )

@@ -167,6 +167,19 @@ class Index:
             raise DataError(other_weights(table, embedder))
         return cls(table, embedder)
 
+    def newer(self) -> Index | None:
+        """The index as it is in its place now, None where nothing changed there since this one was opened.
+
+        This one goes on showing what it showed. Raises DataError where there is no index any more, and for one that was
+        made anew by other weights.
+        """
+        table = self._table.newer()
+        if table is None:
+            return None
+        if self.embedder is not None and table.origin.weights_sha256 != self.embedder.weights_sha256:
+            raise DataError(other_weights(table, self.embedder))
+        return Index(table, self.embedder)
+
     # -- asking ------------------------------------------------------------------------------------------------------
 
     def search(

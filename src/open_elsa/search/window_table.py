@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,9 +74,11 @@ class WindowTable:
     place: path or URL. Raises DataError from every method where the store fails, saying what stood in the way.
     """
 
-    def __init__(self, place: Place, table: Any, origin: Origin) -> None:
+    def __init__(
+        self, place: Place, table: Any, origin: Origin, options: Mapping[str, str] | None = None, made: str = ""
+    ) -> None:
         self.place, self.origin = place, origin
-        self._table = table
+        self._table, self._options, self._made = table, options, made
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
@@ -110,18 +113,27 @@ class WindowTable:
             raise DataError(
                 f"{place}: index format {version}, this version reads {FORMAT_VERSION}; build anew with --force"
             )
-        return cls(place, table, Origin(**about))
+        made = about.pop("made", "")
+        return cls(place, table, Origin(**about), options, made)
+
+    def newer(self) -> WindowTable | None:
+        """The table as it is there now, None where that is what this one shows; raises as `open` does."""
+        now = WindowTable.open(self.place, self._options)
+        # a table that was made anew counts its versions from one again
+        same = (now._made, now._table.version) == (self._made, self._table.version)
+        return None if same else now
 
     @classmethod
     def create(cls, place: Place, origin: Origin, options: Mapping[str, str] | None = None) -> WindowTable:
         """Make an empty table, in place of one that is there, whatever state that is in."""
-        about = json.dumps({"format_version": FORMAT_VERSION, **asdict(origin)})
+        made = secrets.token_hex(8)
+        about = json.dumps({"format_version": FORMAT_VERSION, "made": made, **asdict(origin)})
         schema = schema_of(origin.dim).with_metadata({_KEY: about.encode()})
         with _told(place, "cannot be made"):
             database = _connect(place, options)
             database.drop_table(TABLE, ignore_missing=True)  # "overwrite" would have to read what may be damaged
             table = database.create_table(TABLE, schema=schema)
-        return cls(place, table, origin)
+        return cls(place, table, origin, options, made)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
