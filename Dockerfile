@@ -4,8 +4,10 @@ RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf 
 WORKDIR /elsa
 COPY pyproject.toml requirements.lock Makefile README.md LICENSE NOTICE ./
 COPY src src
-# torch's CPU build: the default one brings gigabytes of CUDA libraries. Behind a mirror: --build-arg TORCH_INDEX=URL
+# torch's CPU build: the default one brings gigabytes of CUDA libraries. Behind mirrors: --build-arg TORCH_INDEX=URL
+# --build-arg PIP_INDEX_URL=URL
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG PIP_INDEX_URL=https://pypi.org/simple
 RUN make env PYTHON=python3 TORCH_INDEX="$TORCH_INDEX" && rm -rf /root/.cache
 ENV PATH=/elsa/.venv/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib
 RUN useradd --create-home listener

@@ -134,7 +134,8 @@ def rate_of(job: tuple[int, int]) -> None:
 def two_processes(count: int, seed: int) -> list[float]:
     """Rates of two processes against those of one, by the clock and round by round: the same work, processes warm."""
     context = multiprocessing.get_context("spawn")
-    parcels = [(PARCEL, seed + i) for i in range(-(-count // PARCEL))]
+    half = max(1, round(count / (2 * PARCEL)))  # an even number, so that both processes have the same to do
+    parcels = [(max(1, count // (2 * half)), seed + i) for i in range(2 * half)]
 
     def elapsed(pool: ProcessPoolExecutor) -> float:
         start = time.perf_counter()

@@ -352,6 +352,22 @@ def test_a_service_keeps_its_collection_where_the_index_is_gone(
         assert len(c.post("/search", json={"text": "a low tone"}).json()["hits"]) == 1
 
 
+def test_a_service_goes_on_looking_whatever_a_look_ends_in(
+    tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio.write(tmp_path / "low.wav", foa.encode(tone(400, 2.1), 90), RATE)
+    index, looks = Index.build(tmp_path, embedder), []
+
+    def newer() -> None:
+        looks.append(1)
+        raise MemoryError("two at once")
+
+    monkeypatch.setattr(index, "newer", newer)
+    with TestClient(make_app(embedder, index, ServeConfig(follow_s=0.01)), base_url=HERE) as c:
+        assert until(lambda: len(looks) >= 3)
+        assert c.get("/health").json()["index"]["files"] == 1
+
+
 def test_following_takes_a_time_that_can_be() -> None:
     with pytest.raises(ConfigError, match="follow_s must be 0 or more"):
         ServeConfig(follow_s=-1.0)

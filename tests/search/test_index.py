@@ -15,8 +15,10 @@ import pytest
 from fake import FakeModel
 
 from open_elsa.errors import DataError
+from open_elsa.scenes.places import alone
 from open_elsa.search import listening
 from open_elsa.search.index import Index
+from open_elsa.search.window_table import WindowTable
 from open_elsa.sound import audio, foa
 from open_elsa.using.describe import TEMPLATE
 from open_elsa.using.embedder import Embedder
@@ -60,6 +62,15 @@ def test_an_open_index_says_when_there_is_a_newer_one(index: Index, folder: Path
     shutil.rmtree(folder / "elsa-index")
     with pytest.raises(DataError, match="holds no index"):
         anew.newer()
+
+
+def test_an_index_that_is_being_made_is_no_newer_one_yet(index: Index, folder: Path, embedder: Embedder) -> None:
+    opened = Index.open(folder, embedder)
+    with alone(folder / "elsa-index", wait=False):
+        WindowTable.create(folder / "elsa-index", opened.origin)
+        assert opened.newer() is None
+    half = opened.newer()  # whoever made it has ended, or was killed
+    assert half is not None and len(half) == 0
 
 
 def test_a_newer_index_of_other_weights_is_refused(index: Index, folder: Path, embedder: Embedder) -> None:

@@ -140,8 +140,8 @@ def test_what_is_said_of_the_room_is_judged_by_ratios_where_a_stage_asks_for_it(
     true = torch.tensor([[0.0, 3.0, -0.5, 0.2]])
     said = true + torch.tensor([[math.log(2.0), math.log(0.5), math.log(1.2), 0.3]])
     stage = StageConfig("recall", 1, 1, 1e-3, DATA, relative=True)
-    ratios = 1.0 + 0.5 + 0.2
-    assert float(objectives._room_losses(stage, said, true)) == pytest.approx(0.5 * ratios + 0.3**2, rel=1e-5)
+    ratios, others = 1.0 + 0.2, math.log(2.0) ** 2 + 0.3**2  # distance and T30; floor area and DRR
+    assert float(objectives._room_losses(stage, said, true)) == pytest.approx(0.5 * ratios + others, rel=1e-5)
     logs = math.log(2.0) ** 2 + math.log(2.0) ** 2 + math.log(1.2) ** 2
     plain = dataclasses.replace(stage, relative=False)
     assert float(objectives._room_losses(plain, said, true)) == pytest.approx(logs + 0.3**2, rel=1e-5)

@@ -54,12 +54,13 @@ def test_a_folder_becomes_a_checkpoint(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "config.json").read_text())["rooms"] == 1
 
 
-def test_only_the_banks_that_a_stage_asks_for_are_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bank", "kinds"), [("balanced", {"balanced-rooms"}), ("both", {"balanced-rooms", "rooms"})])
+def test_only_the_banks_that_a_stage_asks_for_are_made(tmp_path: Path, bank: str, kinds: set[str]) -> None:
     config = one_step_each()
-    last = dataclasses.replace(config, stages=(dataclasses.replace(config.stages[-1], bank="balanced"),))
+    last = dataclasses.replace(config, stages=(dataclasses.replace(config.stages[-1], bank=bank),))
     train_recipe(last, write_corpus(tmp_path / "sounds"), tmp_path / "out", console=Console(file=io.StringIO()))
-    banks = [path.name for path in (tmp_path / "out" / "cache").iterdir() if "rooms" in path.name]
-    assert len(banks) == 1 and banks[0].startswith("balanced-rooms-1x2-")
+    banks = [path.name for path in (tmp_path / "out" / "cache").iterdir() if "rooms-" in path.name]
+    assert len(banks) == len(kinds) and {name.partition("-1x2-")[0] for name in banks} == kinds
 
 
 @pytest.mark.parametrize("column", ["split", "trainable"])

@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
+from world import plane_waves
 
 from open_elsa.errors import DataError, TrainingError
 from open_elsa.model.checkpoints import own_state
@@ -183,24 +184,28 @@ def test_a_stage_draws_from_the_bank_it_names(anechoic: TrainData) -> None:
     for kind in ("balanced", "both"):
         with pytest.raises(TrainingError, match=f"'{kind}', and a bank of them was not given"):
             anechoic.bank_for(dataclasses.replace(align, bank=kind))
-    whole = dataclasses.replace(anechoic, balanced=anechoic.bank)
+    balanced = plane_waves(7, seed=1)
+    whole = dataclasses.replace(anechoic, balanced=balanced)
     assert whole.bank_for(align) is anechoic.bank
-    assert whole.bank_for(dataclasses.replace(align, bank="balanced")) is anechoic.bank
+    assert whole.bank_for(dataclasses.replace(align, bank="balanced")) is balanced
     both = whole.bank_for(dataclasses.replace(align, bank="both"))
-    assert anechoic.bank is not None and len(both) == 2 * len(anechoic.bank)
+    assert isinstance(both, JoinedBanks) and both.banks == (anechoic.bank, balanced)
 
 
 def test_joined_banks_are_read_one_behind_the_other(anechoic: TrainData) -> None:
-    bank = anechoic.bank
-    assert bank is not None
-    joined = JoinedBanks([bank, bank])
-    n = len(bank)
-    for i in (0, n - 1, n, 2 * n - 1):
-        np.testing.assert_array_equal(joined.response(i), bank.response(i % n))
+    first, second = anechoic.bank, plane_waves(7, seed=1)
+    assert first is not None
+    joined = JoinedBanks([first, second])
+    n = len(first)
+    assert len(joined) == n + 7
+    for i, (bank, row) in {0: (first, 0), n - 1: (first, n - 1), n: (second, 0), n + 6: (second, 6)}.items():
+        np.testing.assert_array_equal(joined.response(i), bank.response(row))
+    np.testing.assert_array_equal(joined.response(-1), second.response(6))
     for name in ("azimuth_deg", "distance_m", "t30_s"):
-        assert joined.table[name].to_pylist() == 2 * bank.table[name].to_pylist()
+        assert joined.table[name].to_pylist() == first.table[name].to_pylist() + second.table[name].to_pylist()
     rooms = joined.table["room_id"].to_pylist()
-    assert set(rooms[:n]).isdisjoint(rooms[n:]) and len(set(rooms)) == 2 * len(set(bank.table["room_id"].to_pylist()))
+    alone = [len(set(bank.table["room_id"].to_pylist())) for bank in (first, second)]
+    assert set(rooms[:n]).isdisjoint(rooms[n:]) and len(set(rooms)) == sum(alone)
 
 
 def test_banks_of_several_rates_are_not_joined(anechoic: TrainData) -> None:

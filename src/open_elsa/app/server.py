@@ -67,6 +67,7 @@ def make_app(embedder: Embedder, index: Index | None = None, settings: ServeConf
         following = asyncio.create_task(service.follow())
         yield
         following.cancel()
+        await asyncio.wait([following])
         await asyncio.to_thread(service.queue.close)
 
     app = FastAPI(

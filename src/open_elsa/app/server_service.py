@@ -109,10 +109,10 @@ class Service:
             await asyncio.sleep(self.settings.follow_s)
             try:
                 newer = await asyncio.to_thread(_newer, self._collection)
-            except DataError as error:  # an index that is just being made anew, or by other weights
+            except Exception as error:  # gone, of other weights, too large for two: whatever it is, it may pass
                 if str(error) != said:
                     said = str(error)
-                    logger.warning("the collection stays as it was: %s", said)
+                    logger.warning("the collection stays as it was: %s: %s", type(error).__name__, said)
                 continue
             said = ""
             if newer is not None:

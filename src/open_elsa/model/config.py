@@ -51,7 +51,7 @@ class SpatialConfig:
     max_hz: float = 12000.0
     widths: tuple[int, ...] = (32, 64, 96, 128)
     # decibels by which velocity is at most brought to the level of pressure, band by band over the sound; 0: it stays.
-    # In any far field the two are equal, whatever the room; arrays err by 10 dB below 1 kHz and by 5 dB above 5 kHz
+    # Plane waves and diffuse fields have both alike; real arrays err by up to 10 dB (benchmarks/velocity.py)
     balance_db: float = 0.0
     heads: int = 16  # direction heads: each averages intensity vectors with its own weights
     # filters of the branch that reads early reflections from the mean intensity of every STFT bin; 0: no such branch

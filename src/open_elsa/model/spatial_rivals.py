@@ -12,7 +12,15 @@ from torch import Tensor, nn
 
 from open_elsa.model.config import ElsaConfig, SpatialConfig
 from open_elsa.model.features import band_sums
-from open_elsa.model.spatial_selector import HOP, N_FFT, MelIntensity, SelectorEncoder, SpatialFeatures, SpatialOutput
+from open_elsa.model.spatial_selector import (
+    HOP,
+    N_FFT,
+    MelIntensity,
+    SelectorEncoder,
+    SpatialFeatures,
+    SpatialOutput,
+    velocity_gain,
+)
 
 #: Neighbouring mel bands are summed up to this many groups before anything is counted.
 GROUPS = 8
@@ -131,6 +139,10 @@ class LogMelIntensity(MelIntensity):
         power = band_sums(spectrum.real.square() + spectrum.imag.square(), self.bank, self.spans)  # (b, 4, t, bands)
         active = (spectrum[:, :1].conj() * spectrum[:, (3, 1, 2)]).real
         active = band_sums(active, self.bank, self.spans)
+        if self.balance_db:
+            gain = velocity_gain(power[:, 0], power[:, 1:].sum(1), self.balance_db)[:, None]
+            active = active * gain.sqrt()
+            power = power * torch.cat([torch.ones_like(gain), gain.expand(-1, 3, -1, -1)], 1)
         peak = power[:, :1].amax((2, 3), keepdim=True)
         level = torch.log(power + 1e-6 * peak + 1e-12)
         level = 0.25 * (level - level[:, :1].mean((2, 3), keepdim=True))

@@ -102,9 +102,10 @@ def velocity_gain(
 ) -> Float[Tensor, "... 1 m"]:
     """What the energy of velocity lacks of that of pressure in each band over the whole sound, as a factor.
 
-    Both are equal in a plane wave and in a diffuse field alike (SN3D), hence in any room away from source and walls. A
-    microphone array's X, Y and Z rarely are as strong as that at all frequencies: a small array loses them in the bass,
-    capsules that stand apart lose W in the treble. Left as it is, that looks like reverberation. At most most_db.
+    Both are equal in a plane wave and in a diffuse field alike (SN3D); in a room the mean over a band is so but for its
+    lowest modes and a reflection that comes within some 2 ms. A microphone array's X, Y and Z rarely are as strong as
+    that at all frequencies: a small array loses them in the bass, capsules that stand apart lose W in the treble. Left
+    as it is, that looks like reverberation. At most most_db.
     """
     most = 10.0 ** (most_db / 10.0)
     whole, moved = pressure.sum(-2, keepdim=True), velocity.sum(-2, keepdim=True)

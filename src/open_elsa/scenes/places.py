@@ -8,6 +8,7 @@ import hashlib
 import os
 import posixpath
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -109,8 +110,27 @@ def fetched_bank(url: str, manifest: str) -> Path:
 def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Let one process of this machine at a time go on; without `wait`, raise BlockingIOError where another is at it."""
     with (folder / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for attempt in range(10):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt == 9:
+                    raise
+                time.sleep(0.02)  # `is_busy` may be looking
         yield  # closing the file, or the end of the process, gives the lock back
+
+
+def is_busy(folder: Path) -> bool:
+    """Whether a process of this machine is just in `alone` with that folder."""
+    try:
+        with (folder / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # nobody ever was
+        return False
+    return False
 
 
 def _root(place: str) -> str:

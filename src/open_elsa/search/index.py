@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from open_elsa.errors import AudioError, DataError
-from open_elsa.scenes.places import Place, is_url
+from open_elsa.scenes.places import Place, is_busy, is_url
 from open_elsa.search.building import BuildReport, is_index, other_weights, update
 from open_elsa.search.listening import Progress, known_tags
 from open_elsa.search.nearest import InMemory, Limits, OnDisk, Range, Ranking, Row
@@ -170,9 +170,12 @@ class Index:
     def newer(self) -> Index | None:
         """The index as it is in its place now, None where nothing changed there since this one was opened.
 
-        This one goes on showing what it showed. Raises DataError where there is no index any more, and for one that was
+        Nor is there a newer one while a process of this machine is still making it. This one goes on showing what it
+        showed. Raises DataError where there is no index any more, and for one that was
         made anew by other weights.
         """
+        if not is_url(self.place) and is_busy(Path(self.place)):
+            return None
         table = self._table.newer()
         if table is None:
             return None

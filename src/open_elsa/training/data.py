@@ -115,8 +115,9 @@ class JoinedBanks:
 
     def response(self, i: int) -> NDArray[np.float32]:
         """The samples of response `i`, (4, n) float32 AmbiX."""
-        k = int(np.searchsorted(self._ends, i, side="right"))
-        return self.banks[k].response(i - (int(self._ends[k - 1]) if k else 0))
+        row = range(len(self))[i]
+        k = int(np.searchsorted(self._ends, row, side="right"))
+        return self.banks[k].response(row - (int(self._ends[k - 1]) if k else 0))
 
 
 def _with_number(table: pa.Table, number: int) -> pa.Table:

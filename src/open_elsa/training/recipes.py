@@ -154,7 +154,7 @@ def elsa_small_tune() -> TrainConfig:
 
 
 def elsa_small_where() -> TrainConfig:
-    """Go on from a finished elsa-small and teach it places anew, in three times the rooms; what it hears stays.
+    """Go on from a finished elsa-small and teach it places anew, in more rooms; what it hears stays.
 
     Sources face somewhere, as loudspeakers and people do, and a third of the scenes hold a second, softer sound.
     """
