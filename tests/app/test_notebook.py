@@ -95,7 +95,7 @@ def test_it_warns_of_nothing(ran: Ran) -> None:
 def test_places_are_as_said(ran: Ran) -> None:
     for at, azimuth_deg in zip(ran.told["located"], (90, 180), strict=True):
         assert error_deg(at, azimuth_deg) < 10, "directions are right to a few degrees"
-        assert 1.0 < at["distance_m"] < 4.0 and 10 < at["floor_area_m2"] < 90, "distance and room are rougher"
+        assert 1.0 < at["distance_m"] < 4.0 and 10 < at["floor_area_m2"] < 120, "distance is rougher"
         assert 0 < at["uncertainty_deg"] < 45 and 0.1 < at["t30_s"] < 0.8
 
 

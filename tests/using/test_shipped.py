@@ -75,12 +75,18 @@ def plain_features(sound: Tensor, front_end: SmallFrontEnd, heard: Tensor) -> Fe
     bank = front_end.intensity.bank.double()
     cross = w.conj() * xyz
     pressure, velocity = w[0].abs().square() @ bank, xyz.abs().square().sum(0) @ bank
+    # velocity as strong as pressure in each band over the whole sound, by 15 dB at most
+    gain = (pressure.sum(0) / velocity.sum(0)).clamp(10**-1.5, 10**1.5)
+    cross_bands, velocity = (cross @ bank.to(cross.dtype)) * gain.sqrt(), velocity * gain
     energy = 0.5 * (pressure + velocity) + 1e-8 * (1 + pressure.amax())
     level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)
     ratio = torch.log((velocity + energy * 1e-3) / (pressure + energy * 1e-3))
-    rows = [*(cross.real @ bank / energy), *(cross.imag @ bank / energy), 0.25 * (level - level.mean()), 0.25 * ratio]
+    rows = [*(cross_bands.real / energy), *(cross_bands.imag / energy), 0.25 * (level - level.mean()), 0.25 * ratio]
     single = [*cross.real, *cross.imag, w[0].abs().square(), xyz.abs().square().sum(0)]
     bins = torch.stack([x[:, 4:260].sum(0) for x in single])  # 125 Hz to 8.1 kHz
+    triangles = bank[4:260] / bank[4:260].sum(1, keepdim=True)
+    of_bins = (triangles @ gain.log()).exp()
+    bins = bins * torch.stack([of_bins.sqrt()] * 6 + [torch.ones_like(of_bins), of_bins])
     bins = bins / (bins[6].mean() + 1e-12)
     return Features(*(x.float()[None] for x in (log_mel[None], torch.stack(rows), bins)))
 
