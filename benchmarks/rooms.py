@@ -63,7 +63,7 @@ def main() -> None:
     for name, value in metrics.items():
         print(f"{name:32s} {value:12.4g}")
     if options.out:
-        print(record(metrics, intervals, options))
+        print(save(metrics, intervals, options))
 
 
 def draw(count: int, seed: int) -> list[Pair]:
@@ -218,7 +218,7 @@ def pyroomacoustics_response(room: Room, position: SourcePosition) -> np.ndarray
     return np.stack([h[:shortest] for h in heard])
 
 
-def record(metrics: dict[str, float], intervals: dict[str, Interval], options: argparse.Namespace) -> Path:
+def save(metrics: dict[str, float], intervals: dict[str, Interval], options: argparse.Namespace) -> Path:
     """Write benchmark.rooms.json."""
     return saving.save(
         options.out,

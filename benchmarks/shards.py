@@ -60,7 +60,7 @@ def main() -> None:
     for name, value in metrics.items():
         print(f"{name:32s} {value:12.4g}")
     if options.out:
-        print(record(metrics, options))
+        print(save(metrics, options))
 
 
 def make_set(folder: Path, options: argparse.Namespace) -> SceneSet:
@@ -185,7 +185,7 @@ def intensity(spectrum: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray(flow / np.linalg.norm(flow))
 
 
-def record(metrics: dict[str, float], options: argparse.Namespace) -> Path:
+def save(metrics: dict[str, float], options: argparse.Namespace) -> Path:
     """Write benchmark.shards.json."""
     return saving.save(
         options.out,

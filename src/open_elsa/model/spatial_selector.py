@@ -49,6 +49,7 @@ class MelIntensity(nn.Module):
 
     window: Tensor
     bank: Tensor
+    shares: Tensor
 
     def __init__(self, sample_rate: int, bands: int, min_hz: float, max_hz: float, balance_db: float = 0.0) -> None:
         super().__init__()
@@ -58,6 +59,8 @@ class MelIntensity(nn.Module):
         self.stop = stop
         self.register_buffer("bank", bank, persistent=False)
         self.spans = band_spans(bank)
+        of_bins = bank[COMB]
+        self.register_buffer("shares", of_bins / of_bins.sum(1, keepdim=True).clamp_min(1e-9), persistent=False)
 
     def forward(self, audio: Float[Tensor, "b 4 n"]) -> SpatialFeatures:
         """Features of a batch; sounds shorter than one window are padded with zeros by the STFT."""
@@ -74,9 +77,7 @@ class MelIntensity(nn.Module):
         sums = torch.cat([bands for bands, _ in parts], 1)[order]
         bins = torch.stack([bins for _, bins in parts]).sum(0)[order]
         if self.balance_db:
-            gain = velocity_gain(sums[6], sums[7], self.balance_db)
-            sums = balanced(sums, gain)
-            bins = balanced(bins[:, None], gain_of_bins(gain, self.bank))[:, 0]
+            sums, bins = evened(sums, bins, self.shares, self.balance_db)
         active, reactive, pressure, velocity = sums[:3], sums[3:6], sums[6], sums[7]
         energy = 0.5 * (pressure + velocity) + _EPS * (1 + pressure.amax())
         level = torch.log(pressure + 1e-6 * pressure.amax() + 1e-12)  # 60 dB: digital silence is no news
@@ -112,16 +113,22 @@ def velocity_gain(
     return (whole / (moved + 1e-6 * whole + 1e-12)).clamp(1.0 / most, most)
 
 
-def gain_of_bins(gain: Float[Tensor, "... 1 m"], bank: Float[Tensor, "bins m"]) -> Float[Tensor, "... 1 k"]:
-    """A gain of bands as one of the single bins of `COMB`, geometric means by the bands' triangles."""
-    shares = bank[COMB] / bank[COMB].sum(1, keepdim=True).clamp_min(1e-9)
-    return (gain.log() @ shares.T).exp()
+def evened(
+    sums: Float[Tensor, "... 8 t m"], bins: Float[Tensor, "... 8 k"], shares: Float[Tensor, "k m"], most_db: float
+) -> tuple[Float[Tensor, "... 8 t m"], Float[Tensor, "... 8 k"]]:
+    """Sums in bands and in bins of one sound, as if velocity had been as strong as pressure in each band.
+
+    Both hold active and reactive intensity x y z, pressure and velocity energy. shares: of each band in each bin, whose
+    gain is the geometric mean of its bands'.
+    """
+    gain = velocity_gain(sums[..., 6, :, :], sums[..., 7, :, :], most_db)
+    of_bins = (gain.log() @ shares.T).exp()
+    return sums * _factors(gain), bins * _factors(of_bins)[..., 0, :]
 
 
-def balanced(sums: Float[Tensor, "... 8 t m"], gain: Float[Tensor, "... 1 m"]) -> Float[Tensor, "... 8 t m"]:
-    """Active and reactive intensity, pressure and velocity energy, as if velocity had been stronger by `gain`."""
-    factors = [gain.sqrt()] * 6 + [torch.ones_like(gain), gain]
-    return sums * torch.stack(factors, -3)
+def _factors(gain: Float[Tensor, "... 1 m"]) -> Float[Tensor, "... 8 1 m"]:
+    """What a gain of velocity's energy does to intensity (six times), pressure and velocity energy."""
+    return torch.stack([*[gain.sqrt()] * 6, torch.ones_like(gain), gain], -3)
 
 
 def _mel_bank(sample_rate: int, bands: int, min_hz: float, max_hz: float) -> tuple[Tensor, int]:

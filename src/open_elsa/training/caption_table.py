@@ -20,11 +20,10 @@ from open_elsa.model import checkpoints
 from open_elsa.model.elsa import Elsa
 from open_elsa.model.folding import fold_batch_norm
 from open_elsa.scenes import captions, workers
-from open_elsa.scenes.bank import RoomBank
 from open_elsa.scenes.scene import Clip, SpatialWords
 from open_elsa.scenes.scene_files import WORDS, remove_leftovers, write_text, write_whole
 from open_elsa.training.clip_store import ClipStore
-from open_elsa.training.data import DataConfig, JoinedBanks, SceneBatches
+from open_elsa.training.data import Bank, DataConfig, SceneBatches
 from open_elsa.training.examples import WORKER_ENVIRONMENT
 
 #: Scenes a file of the table: what is lost when the work is interrupted.
@@ -50,7 +49,7 @@ class _Job(NamedTuple):
     checkpoint: Path
     clips: Sequence[Clip]
     store: ClipStore
-    bank: RoomBank | JoinedBanks
+    bank: Bank
     data: DataConfig
     seed: int
 
@@ -60,7 +59,7 @@ def embed_scenes(
     checkpoint: Path,
     clips: Sequence[Clip],
     store: ClipStore,
-    bank: RoomBank | JoinedBanks,
+    bank: Bank,
     *,
     data: DataConfig,
     scenes: int,

@@ -72,7 +72,7 @@ def truth_of(targets: Tensor) -> Truth:
     return Truth(t[:, :3], t[:, 3], t[:, 4], t[:, 5], t[:, 6], t[:, 7], t[:, 8 : 8 + BANDS], t[:, 8 + BANDS :])
 
 
-def truth_table(bank: RoomBank | JoinedBanks) -> NDArray[np.float64]:
+def truth_table(bank: Bank) -> NDArray[np.float64]:
     """What is true of every response of a bank: (responses, TARGET_COLUMNS)."""
     column = {name: np.asarray(bank.table[name].to_pylist(), dtype=np.float64) for name in _COLUMNS}
     xyz = foa.unit_vector(column["azimuth_deg"], column["elevation_deg"])
@@ -126,6 +126,10 @@ def _with_number(table: pa.Table, number: int) -> pa.Table:
     return table.set_column(table.schema.get_field_index("room_id"), "room_id", pa.array(names))
 
 
+#: What scenes are drawn from.
+Bank = RoomBank | JoinedBanks
+
+
 class SceneBatches(Dataset[Batch]):
     """`batches[step]` renders one rank's share of a batch, in whichever process asks.
 
@@ -138,7 +142,7 @@ class SceneBatches(Dataset[Batch]):
         config: DataConfig,
         clips: Sequence[Clip],
         store: ClipStore,
-        bank: RoomBank | JoinedBanks,
+        bank: Bank,
         *,
         batch_size: int,
         steps: int,
@@ -301,11 +305,11 @@ def cut_after_direct(
     return kept
 
 
-def _arrivals(bank: RoomBank | JoinedBanks) -> NDArray[np.float64]:
+def _arrivals(bank: Bank) -> NDArray[np.float64]:
     return np.asarray(bank.table["arrival_s"].to_pylist(), dtype=np.float64)
 
 
-def _neighbours(bank: RoomBank | JoinedBanks) -> dict[int, list[int]]:
+def _neighbours(bank: Bank) -> dict[int, list[int]]:
     """Of every response of a bank those of other places in the same room."""
     rooms = places_by_room(bank.table.select(["room_id"]).to_pylist())
     return {k: [other for other in places if other != k] for places in rooms.values() for k in places}

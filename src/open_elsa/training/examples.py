@@ -20,7 +20,7 @@ from open_elsa.scenes.memory import keep_memory
 from open_elsa.scenes.scene import Clip
 from open_elsa.training import distributed
 from open_elsa.training.clip_store import ClipStore
-from open_elsa.training.data import Batch, JoinedBanks, SceneBatches
+from open_elsa.training.data import Bank, Batch, JoinedBanks, SceneBatches
 from open_elsa.training.reading import Reading, Readings, where_of
 from open_elsa.training.recipes import StageConfig, TrainConfig
 from open_elsa.training.remembered import Remembered, order, remember
@@ -47,7 +47,7 @@ class TrainData:
     bank: RoomBank | None
     balanced: RoomBank | None = None
 
-    def bank_for(self, stage: StageConfig) -> RoomBank | JoinedBanks:
+    def bank_for(self, stage: StageConfig) -> Bank:
         """The bank that a stage draws from, or both as one; TrainingError where it is not there."""
         wanted = {"drawn": [self.bank], "balanced": [self.balanced], "both": [self.bank, self.balanced]}[stage.bank]
         there = [bank for bank in wanted if bank is not None]

@@ -167,8 +167,12 @@ def prepare(
     """Decode the clips and make the bank, on the first rank; the others wait and open them."""
     rate = config.model.sample_rate
     name = bank_name(config, rooms, bank_seed)
-    asked = {b for stage in config.stages for b in (False, True) if stage.bank != ("drawn" if b else "balanced")}
-    banks = {balanced: cache / f"{'balanced-' if balanced else ''}rooms-{name}" for balanced in sorted(asked)}
+    asked = {stage.bank for stage in config.stages}
+    banks = {}
+    if asked & {"drawn", "both"}:
+        banks[False] = cache / f"rooms-{name}"
+    if asked & {"balanced", "both"}:
+        banks[True] = cache / f"balanced-rooms-{name}"
     if distributed.rank() == 0:
         build_store(cache, clips, rate, progress=every(console, "decoding", 1000))
         for balanced, folder in banks.items():

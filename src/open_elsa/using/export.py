@@ -29,7 +29,7 @@ from open_elsa.errors import CheckpointError, ConfigError, DataError
 from open_elsa.model import checkpoints, spatial_selector
 from open_elsa.model.elsa import ElsaSmall, Pooled, listen, whole
 from open_elsa.model.features import TaggerLogMel
-from open_elsa.model.spatial_selector import COMB, MelIntensity, balanced, gain_of_bins, velocity_gain
+from open_elsa.model.spatial_selector import COMB, MelIntensity, evened
 from open_elsa.sound import foa
 from open_elsa.using.embedder import Embedder
 
@@ -126,6 +126,7 @@ class IntensityByConvolution(nn.Module):
         super().__init__()
         self.register_buffer("waves", _waves(of.window, of.stop), persistent=False)
         self.register_buffer("bank", of.bank.clone(), persistent=False)
+        self.register_buffer("shares", of.shares.clone(), persistent=False)
         self.stop, self.balance_db = of.stop, of.balance_db
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,8 +145,8 @@ class IntensityByConvolution(nn.Module):
         assert isinstance(self.bank, Tensor)
         sums = parts.transpose(2, 3) @ self.bank
         if self.balance_db:
-            gain = velocity_gain(sums[:, 6], sums[:, 7], self.balance_db)
-            sums, bins = balanced(sums, gain), balanced(bins[:, :, None], gain_of_bins(gain, self.bank))[:, :, 0]
+            assert isinstance(self.shares, Tensor)
+            sums, bins = evened(sums, bins, self.shares, self.balance_db)
         active, reactive, pressure, velocity = sums[:, :3], sums[:, 3:6], sums[:, 6:7], sums[:, 7:8]
         loudest = pressure.amax((1, 2, 3), keepdim=True)
         energy = 0.5 * (pressure + velocity) + spatial_selector._EPS * (1 + loudest)
